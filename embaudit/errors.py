@@ -1,0 +1,72 @@
+"""Every error that embaudit's public functions raise because of what they were given.
+
+A fault *of the repository under audit* is a finding in the report; an exception is for what the caller
+must handle.
+
+    EmbauditError
+    ├── TargetError   the target is not understood, not found, not to be had offline
+    ├── SourceError   the target is known, its bytes could not be read
+    ├── FormatError   bytes that do not follow their format; says where
+    └── LimitError    bytes that would exceed a resource limit; says which
+
+Errors keep positional arguments only, so that they travel between processes.
+"""
+
+
+class EmbauditError(Exception):
+    """The root of all of embaudit's errors."""
+
+
+class TargetError(EmbauditError):
+    """The target is not understood, does not exist, or cannot be reached without the network."""
+
+
+class SourceError(EmbauditError):
+    """The target exists, but its bytes could not be read."""
+
+
+class _LocatedError(EmbauditError):
+    """An error with a place, which grows outwards as the error passes each reader on its way up.
+
+    Attributes:
+        problem: What is wrong, one sentence without the place.
+        where: The place, outermost part first: file, member, field or byte.
+    """
+
+    def __init__(self, problem: str, where: str = "") -> None:
+        super().__init__(problem, where)
+        self.problem = problem
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}" if self.where else self.problem
+
+    def _outer(self, outer: str) -> str:
+        return f"{outer}: {self.where}" if self.where else outer
+
+
+class FormatError(_LocatedError):
+    """Bytes that do not follow the format that they should follow."""
+
+    def inside(self, outer: str) -> "FormatError":
+        """The same error, seen from the container `outer` (a file, a member, a field)."""
+        return FormatError(self.problem, self._outer(outer))
+
+
+class LimitError(_LocatedError):
+    """Bytes that would take more than a limit allows; they may still be valid.
+
+    Attributes:
+        problem: What would exceed the limit, with both numbers.
+        where: The place, outermost part first.
+        limit: The name of the field of `embaudit.model.limits.Limits` that was exceeded.
+    """
+
+    def __init__(self, problem: str, where: str = "", limit: str = "") -> None:
+        super().__init__(problem, where)
+        self.args = (problem, where, limit)
+        self.limit = limit
+
+    def inside(self, outer: str) -> "LimitError":
+        """The same error, seen from the container `outer` (a file, a member, a field)."""
+        return LimitError(self.problem, self._outer(outer), self.limit)

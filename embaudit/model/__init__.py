@@ -1,0 +1,1 @@
+"""The nouns of embaudit: frozen values without any input or output."""

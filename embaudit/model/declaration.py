@@ -1,0 +1,45 @@
+"""What a repository says about its model, in the small JSON files that it carries."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from embaudit.model.frozen import JSON, FrozenMapping, frozen_mapping
+
+
+@attrs.frozen(kw_only=True)
+class BadDocument:
+    """A JSON file of the repository that could not be used.
+
+    Attributes:
+        path: Path inside the repository.
+        problem: What is wrong and where in the file.
+    """
+
+    path: str
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class Declaration:
+    """The settings that a repository declares.
+
+    Attributes:
+        documents: Path to parsed JSON, for the configuration, pooling and small tokenizer files.
+        bad: Files that should be JSON and are not, or are too large.
+    """
+
+    documents: Mapping[str, JSON] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    bad: tuple[BadDocument, ...] = ()
+
+    @property
+    def config(self) -> Mapping[str, JSON]:
+        """The root `config.json`, or an empty mapping."""
+        config = self.documents.get("config.json")
+        return config if isinstance(config, Mapping) else FrozenMapping()
+
+    @property
+    def model_type(self) -> str | None:
+        """`model_type` of `config.json`: `bert`, `xlm-roberta`, ..."""
+        value = self.config.get("model_type")
+        return value if isinstance(value, str) else None

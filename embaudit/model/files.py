@@ -1,0 +1,198 @@
+"""One commit of a repository: its files, what its source says of each, and how their bytes are reached."""
+
+import enum
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from embaudit.model.frozen import FrozenMapping, frozen_mapping
+
+
+class FileKind(str, enum.Enum):
+    """What a file is for, judged by its path."""
+
+    WEIGHTS = "weights"
+    WEIGHTS_INDEX = "weights-index"
+    FOREIGN_WEIGHTS = "foreign-weights"
+    TRAINING = "training"
+    CONFIG = "config"
+    TOKENIZER = "tokenizer"
+    POOLING = "pooling"
+    CODE = "code"
+    DOCS = "docs"
+    OTHER = "other"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class FileState(str, enum.Enum):
+    """Whether a listed file can be read, and if not, why."""
+
+    PRESENT = "present"
+    POINTER = "pointer"
+    """A Git LFS pointer whose object is not at hand."""
+    BROKEN_LINK = "broken-link"
+    LOOPING_LINK = "looping-link"
+    ESCAPING_LINK = "escaping-link"
+    """A symbolic link that leaves the folder, clone or cache; it is never followed."""
+    UNREADABLE = "unreadable"
+    SPECIAL = "special"
+    """A device, a socket, a pipe or a submodule: not a file."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
+_FOREIGN_SUFFIXES = {".onnx", ".onnx_data", ".gguf", ".h5", ".msgpack", ".ot", ".tflite", ".mlmodel", ".pb"}
+_TRAINING_STEMS = ("training_args", "optimizer", "scheduler", "rng_state", "scaler", "trainer_state")
+_TOKENIZER_NAMES = {
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+}
+_DOC_NAMES = {".gitattributes", ".gitignore", "license", "notice", "readme"}
+
+
+def kind_of(path: str) -> FileKind:
+    """What a file of a model repository is for, judged by its path alone."""
+    pure = PurePosixPath(path)
+    name, suffix = pure.name.lower(), pure.suffix.lower()
+    if name.endswith(".index.json"):
+        return FileKind.WEIGHTS_INDEX
+    if name in _TOKENIZER_NAMES:
+        return FileKind.TOKENIZER
+    if name.startswith(_TRAINING_STEMS):
+        return FileKind.TRAINING
+    if suffix in _WEIGHT_SUFFIXES:
+        return FileKind.WEIGHTS
+    if suffix in _FOREIGN_SUFFIXES:
+        return FileKind.FOREIGN_WEIGHTS
+    if name in _DOC_NAMES or pure.stem.lower() in _DOC_NAMES or suffix in {".md", ".pdf", ".png", ".jpg"}:
+        return FileKind.DOCS
+    if suffix == ".py":
+        return FileKind.CODE
+    if suffix == ".json":
+        pooled = any("pooling" in part.lower() for part in pure.parts[:-1])
+        return FileKind.POOLING if pooled else FileKind.CONFIG
+    return FileKind.OTHER
+
+
+@attrs.frozen(kw_only=True)
+class FileEntry:
+    """One file of a snapshot, as its source lists it. Digests are the source's claims, not yet proven.
+
+    Attributes:
+        path: Path inside the repository, with forward slashes.
+        size: Bytes of the content (of an LFS object, not of its pointer), or None if the source cannot tell.
+        sha256: Hex digest of the content, for LFS files, or None if the source does not know it.
+        git_sha1: Hex id of the git blob, for files that git itself holds, or None.
+        kind: What the file is for.
+        state: Whether it can be read, and if not, why.
+        detail: For a state other than present: the link target, the system's error.
+    """
+
+    path: str
+    size: int | None
+    sha256: str | None = None
+    git_sha1: str | None = None
+    kind: FileKind
+    state: FileState = FileState.PRESENT
+    detail: str = ""
+
+    @property
+    def identity(self) -> str | None:
+        """A string that is equal for equal contents, if the source gave a digest."""
+        return self.sha256 or self.git_sha1
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """How the bytes of a snapshot's files are reached. Safe to call from several threads.
+
+    Both methods raise `SourceError` if the bytes cannot be had, a file shorter than asked included.
+    """
+
+    def read(self, path: str, start: int, stop: int) -> bytes:
+        """The bytes of `path` from `start` (included) to `stop` (not included)."""
+        ...
+
+    def read_into(self, path: str, start: int, buffer: memoryview) -> None:
+        """Fill `buffer`, a writable view of bytes, with the bytes of `path` from `start` on."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class CommitInfo:
+    """One commit, as a history or a cache knows it.
+
+    Attributes:
+        commit: 40 hex digits.
+        title: First line of the message; empty if the source does not know it.
+        date: ISO 8601 with offset; empty if the source does not know it.
+    """
+
+    commit: str
+    title: str = ""
+    date: str = ""
+
+
+@runtime_checkable
+class History(Protocol):
+    """A reader that also knows the commits of its repository."""
+
+    def commits_between(self, old: str, new: str) -> tuple[CommitInfo, ...]:
+        """The commits that `new` has and `old` has not, oldest first; both are 40 hex digits."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class CacheState:
+    """What the local cache holds of a repository beside the snapshot itself.
+
+    Attributes:
+        other_commits: Other cached snapshots, oldest first by the time they were written.
+        incomplete: Names of downloads that were interrupted (`blobs/*.incomplete`).
+        absent: Files of the commit that the cache's own listing names and that were not downloaded.
+    """
+
+    other_commits: tuple[CommitInfo, ...] = ()
+    incomplete: tuple[str, ...] = ()
+    absent: tuple[FileEntry, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Snapshot:
+    """One state of a repository: a commit, a cached commit, or a folder as it is.
+
+    Attributes:
+        source: Where it comes from: `folder`, `cache`, `git` or `memory`.
+        repo_id: `org/name`, where the source knows it.
+        revision: The branch, tag or hash as asked for, or None if none was.
+        commit: 40 hex digits, or None if nothing says which commit this is.
+        files: Path to entry, sorted by path.
+        refs: Branches and tags that the source knows, name to commit.
+        newer: Commits that the source knows to come after this one, oldest first.
+        cache: For a cached snapshot, what lies beside it.
+        reader: How bytes are reached; None for a snapshot out of a report. Not part of equality.
+    """
+
+    source: str
+    repo_id: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+    files: Mapping[str, FileEntry] = attrs.field(converter=frozen_mapping)
+    refs: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    newer: tuple[CommitInfo, ...] = ()
+    cache: CacheState | None = None
+    reader: Reader | None = attrs.field(default=None, eq=False, repr=False)

@@ -1,0 +1,57 @@
+"""Every resource limit, in one frozen record: what it bounds, its unit, and why it has its value."""
+
+import attrs
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How much embaudit is willing to read, hold and follow before it says `LimitError`.
+
+    Attributes:
+        files: Entries of one repository listing. The largest model repositories hold a few thousand.
+        folder_depth: Folders inside folders of one repository.
+        json_bytes: Bytes of one JSON document. The largest shard index in the wild has about 9 MB, tokenizers
+            up to about 40 MB.
+        json_depth: Arrays and objects inside one another, in JSON documents other than safetensors headers.
+        safetensors_header_bytes: Bytes of one safetensors header. The format allows 100,000,000; 25 MB are
+            about 200,000 tensors, and the same bound that huggingface_hub applies.
+        zip_directory_bytes: Bytes of a zip's central directory: 16 MiB are about 200,000 storages.
+        pickle_bytes: Bytes of one pickle stream inside a checkpoint.
+        pickle_opcodes: Opcodes that one stream may hold; a tensor takes about 40.
+        pickle_memo: Entries that one stream may remember.
+        pickle_depth: Containers inside one another when the result is walked.
+        pickle_integer_bytes: Bytes of one LONG. torch writes at most 9 (sizes) or 10 (its magic number).
+        tensors: Tensors of one checkpoint file.
+        name_bytes: Bytes of one name or string inside a header.
+        shards: Files that one shard index may name.
+        git_output_bytes: Bytes that one git command may print.
+        git_blob_bytes: Bytes of one blob of a clone that may be unpacked to a temporary file, since git
+            cannot read a part of a compressed object.
+        work_bytes: Bytes of tensor data held at once while values are compared, over all threads.
+    """
+
+    files: int = 100_000
+    folder_depth: int = 64
+    json_bytes: int = 64 * MIB
+    json_depth: int = 128
+    safetensors_header_bytes: int = 25_000_000
+    zip_directory_bytes: int = 16 * MIB
+    pickle_bytes: int = 64 * MIB
+    pickle_opcodes: int = 20_000_000
+    pickle_memo: int = 5_000_000
+    pickle_depth: int = 64
+    pickle_integer_bytes: int = 256
+    tensors: int = 500_000
+    name_bytes: int = 64 * KIB
+    shards: int = 10_000
+    git_output_bytes: int = 256 * MIB
+    git_blob_bytes: int = 8 * GIB
+    work_bytes: int = 16 * MIB
+
+
+DEFAULT_LIMITS = Limits()
+"""The limits that hold where the caller names none."""

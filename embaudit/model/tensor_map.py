@@ -1,0 +1,162 @@
+"""Which tensor of one checkpoint is which of another, and whether their values agree."""
+
+import enum
+
+import attrs
+
+from embaudit.model.dtypes import DType
+
+
+class Depth(str, enum.Enum):
+    """How much of the tensor data an audit may read."""
+
+    HEADERS = "headers"
+    """No byte of tensor data."""
+    SAMPLED = "sampled"
+    """A few KiB of each tensor."""
+    FULL = "full"
+    """All of it."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Agreement(str, enum.Enum):
+    """How the values of two tensors compare.
+
+    The two `*-in-sample` verdicts are what `Depth.SAMPLED` can say: nothing that was looked at differs.
+    """
+
+    NOT_COMPARED = "not-compared"
+    IDENTICAL = "identical"
+    """The same dtype and the same bits, NaN payloads and signs of zero included."""
+    IDENTICAL_AFTER_CAST = "identical-after-cast"
+    """Other dtypes; the narrower values are exactly the wider ones, rounded."""
+    CLOSE = "close"
+    """No element differs by more than the tolerance stated in `embaudit.values`."""
+    DIFFERENT = "different"
+    IDENTICAL_IN_SAMPLE = "identical-in-sample"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@attrs.frozen(kw_only=True)
+class Comparison:
+    """How the values of two tensors of equal shape compare.
+
+    Attributes:
+        values: The verdict.
+        cast: For `identical-after-cast`, the cast that explains it: `float32 -> float16`.
+        max_abs_diff: Largest absolute difference over elements that are finite on both sides; None if the
+            values were not compared or are identical, or no such pair of elements exists.
+        max_rel_diff: Largest `|left - right| / max(|left|, |right|)` over the same elements, or None.
+        first_difference: Index of the first element, in C order, whose bits (after the cast, if any) differ.
+        n_different: How many elements differ in that sense.
+    """
+
+    values: Agreement
+    cast: str | None = None
+    max_abs_diff: float | None = None
+    max_rel_diff: float | None = None
+    first_difference: tuple[int, ...] | None = None
+    n_different: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TensorPair:
+    """Two tensors, one of each checkpoint, that stand for the same parameter.
+
+    Attributes:
+        left: Name on the left.
+        right: Name on the right.
+        renamed_by: None if the names are equal; else the rules that turn one into the other, joined by ` + `.
+        left_dtype: Stored type on the left.
+        right_dtype: Stored type on the right.
+        left_shape: Shape on the left.
+        right_shape: Shape on the right.
+        values: Whether the values agree; `not-compared` at depth `headers` or when the shapes differ.
+        cast: See `Comparison.cast`.
+        max_abs_diff: See `Comparison.max_abs_diff`.
+        max_rel_diff: See `Comparison.max_rel_diff`.
+        first_difference: See `Comparison.first_difference`.
+        n_different: See `Comparison.n_different`.
+    """
+
+    left: str
+    right: str
+    renamed_by: str | None = None
+    left_dtype: DType
+    right_dtype: DType
+    left_shape: tuple[int, ...]
+    right_shape: tuple[int, ...]
+    values: Agreement = Agreement.NOT_COMPARED
+    cast: str | None = None
+    max_abs_diff: float | None = None
+    max_rel_diff: float | None = None
+    first_difference: tuple[int, ...] | None = None
+    n_different: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TiedName:
+    """A name that only one checkpoint holds, because the other wrote its storage once under another name.
+
+    Attributes:
+        name: The name without a partner.
+        tied_to: A name of the same checkpoint with the same elements, which has a partner.
+        side: `left` or `right`, the checkpoint that holds both.
+    """
+
+    name: str
+    tied_to: str
+    side: str
+
+
+@attrs.frozen(kw_only=True)
+class TensorMap:
+    """The pairs of two checkpoints, and what has no partner. Every name is in exactly one place.
+
+    Attributes:
+        left: Name of the left checkpoint.
+        right: Name of the right checkpoint.
+        depth: What was read to compare values.
+        pairs: One for each tensor that has a partner, in the order of the left checkpoint.
+        only_left: Names without a partner on the right, tied ones left out, sorted.
+        only_right: Names without a partner on the left, tied ones left out, sorted.
+        tied: Names without a partner that are explained by a tie.
+    """
+
+    left: str
+    right: str
+    depth: Depth
+    pairs: tuple[TensorPair, ...]
+    only_left: tuple[str, ...] = ()
+    only_right: tuple[str, ...] = ()
+    tied: tuple[TiedName, ...] = ()
+
+    @property
+    def renamed(self) -> tuple[TensorPair, ...]:
+        """Pairs whose names differ."""
+        return tuple(pair for pair in self.pairs if pair.renamed_by is not None)
+
+    @property
+    def recast(self) -> tuple[TensorPair, ...]:
+        """Pairs whose dtypes differ."""
+        return tuple(pair for pair in self.pairs if pair.left_dtype != pair.right_dtype)
+
+    @property
+    def reshaped(self) -> tuple[TensorPair, ...]:
+        """Pairs whose shapes differ."""
+        return tuple(pair for pair in self.pairs if pair.left_shape != pair.right_shape)
+
+    @property
+    def changed(self) -> tuple[TensorPair, ...]:
+        """Pairs whose values were compared and found close or different."""
+        return tuple(pair for pair in self.pairs if pair.values in {Agreement.CLOSE, Agreement.DIFFERENT})
+
+    @property
+    def same_model(self) -> bool:
+        """Whether names, dtypes, shapes and, as far as they were compared, values are the same."""
+        differs = (self.only_left, self.only_right, self.renamed, self.recast, self.reshaped, self.changed)
+        return not any(differs)

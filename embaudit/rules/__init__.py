@@ -1,0 +1,1 @@
+"""Questions: facts to findings."""
