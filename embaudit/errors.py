@@ -4,6 +4,7 @@ A fault *of the repository under audit* is a finding in the report; an exception
 must handle.
 
     EmbauditError
+    ├── UsageError    an argument that is none of the values allowed (a ValueError too)
     ├── TargetError   the target is not understood, not found, not to be had offline
     ├── SourceError   the target is known, its bytes could not be read
     ├── FormatError   bytes that do not follow their format; says where
@@ -15,6 +16,10 @@ Errors keep positional arguments only, so that they travel between processes.
 
 class EmbauditError(Exception):
     """The root of all of embaudit's errors."""
+
+
+class UsageError(EmbauditError, ValueError):
+    """An argument is none of the values that are allowed; the message lists them."""
 
 
 class TargetError(EmbauditError):

@@ -93,3 +93,8 @@ class SnapshotDiff:
     field_changes: tuple[FieldChange, ...] = ()
     tensors: tuple[TensorMap, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything differs, or could not be shown to be equal."""
+        return bool(self.added or self.removed or self.modified or self.renamed or self.uncompared)

@@ -1,6 +1,7 @@
 """One commit of a repository: its files, what its source says of each, and how their bytes are reached."""
 
 import enum
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Protocol, runtime_checkable
@@ -48,6 +49,8 @@ class FileState(str, enum.Enum):
 
 _WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
 _FOREIGN_SUFFIXES = {".onnx", ".onnx_data", ".gguf", ".h5", ".msgpack", ".ot", ".tflite", ".mlmodel", ".pb"}
+_FOREIGN_STEMS = ("openvino_", "ggml-")
+"""OpenVINO (`openvino_model.bin`) and ggml have formats of their own under the suffix of torch's files."""
 _TRAINING_STEMS = ("training_args", "optimizer", "scheduler", "rng_state", "scaler", "trainer_state")
 _TOKENIZER_NAMES = {
     "tokenizer.json",
@@ -64,16 +67,22 @@ _TOKENIZER_NAMES = {
 _DOC_NAMES = {".gitattributes", ".gitignore", "license", "notice", "readme"}
 
 
+_INDEX_NAME = re.compile(r"\.index(\.[a-z0-9_-]+)?\.json$")
+"""`model.safetensors.index.json`; transformers names a variant's `model.safetensors.index.fp16.json`."""
+
+
 def kind_of(path: str) -> FileKind:
     """What a file of a model repository is for, judged by its path alone."""
     pure = PurePosixPath(path)
     name, suffix = pure.name.lower(), pure.suffix.lower()
-    if name.endswith(".index.json"):
+    if _INDEX_NAME.search(name):
         return FileKind.WEIGHTS_INDEX
     if name in _TOKENIZER_NAMES:
         return FileKind.TOKENIZER
     if name.startswith(_TRAINING_STEMS):
         return FileKind.TRAINING
+    if suffix in _WEIGHT_SUFFIXES and name.startswith(_FOREIGN_STEMS):
+        return FileKind.FOREIGN_WEIGHTS
     if suffix in _WEIGHT_SUFFIXES:
         return FileKind.WEIGHTS
     if suffix in _FOREIGN_SUFFIXES:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from embaudit.errors import UsageError
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
 
 
@@ -23,7 +24,7 @@ class Severity(enum.IntEnum):
         """The severity of that name, in any case.
 
         Raises:
-            ValueError: If there is no severity of that name.
+            UsageError: If there is no severity of that name.
         """
         if isinstance(word, Severity):
             return word
@@ -31,7 +32,7 @@ class Severity(enum.IntEnum):
             return cls[word.upper()]
         except KeyError:
             names = ", ".join(str(severity) for severity in cls)
-            raise ValueError(f"{word!r} is not a severity; use one of {names}") from None
+            raise UsageError(f"{word!r} is not a severity; use one of {names}") from None
 
 
 @attrs.frozen(kw_only=True)

@@ -1,7 +1,7 @@
 """An immutable mapping, and JSON values made of it: what the fields of frozen values may hold."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Generic, TypeVar, Union
+from typing import Any, Generic, TypeVar, Union
 
 V = TypeVar("V")
 
@@ -41,8 +41,12 @@ class FrozenMapping(Mapping[str, V], Generic[V]):
         return f"FrozenMapping({self._items!r})"
 
 
-def frozen_mapping(items: Mapping[str, V]) -> Mapping[str, V]:
-    """`items` as an immutable mapping: the converter for mapping fields of frozen values."""
+def frozen_mapping(items: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`items` as an immutable mapping: the converter for mapping fields of frozen values.
+
+    Typed with `Any` because mypy does not solve a generic converter; the field's own type still holds for
+    whoever reads it.
+    """
     return items if isinstance(items, FrozenMapping) else FrozenMapping(items)
 
 

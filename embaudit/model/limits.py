@@ -32,6 +32,9 @@ class Limits:
         git_blob_bytes: Bytes of one blob of a clone that may be unpacked to a temporary file, since git
             cannot read a part of a compressed object.
         work_bytes: Bytes of tensor data held at once while values are compared, over all threads.
+        repeated_bytes: Bytes of tensor values read in one call beyond the bytes of the files that hold them,
+            because tensors are expanded, overlap or share storage. A checkpoint that names a tied embedding
+            of 10 GB twice stays below; a hostile kilobyte that expands to exabytes doesn't.
     """
 
     files: int = 100_000
@@ -51,6 +54,7 @@ class Limits:
     git_output_bytes: int = 256 * MIB
     git_blob_bytes: int = 8 * GIB
     work_bytes: int = 16 * MIB
+    repeated_bytes: int = 16 * GIB
 
 
 DEFAULT_LIMITS = Limits()

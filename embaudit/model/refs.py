@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import attrs
 
@@ -91,12 +91,14 @@ def parse_target(target: str | os.PathLike[str]) -> Target:
 
 
 def _parse_git(target: str) -> GitTarget:
-    parts = urlsplit(target)
-    if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+    # By hand: `urlsplit` would take `#` and `?` out of a path or revision, and raises ValueError on `[`.
+    host, slash, rest = target.removeprefix("git+file://").partition("/")
+    if host not in {"", "localhost"} or not slash:
         raise TargetError(f"{target!r} is not a local clone: expected git+file:///absolute/path@revision")
-    path, at, revision = unquote(parts.path).rpartition("@")
+    whole = unquote(slash + rest)
+    path, at, revision = whole.rpartition("@")
     if not at:
-        return GitTarget(unquote(parts.path), None)
+        return GitTarget(whole, None)
     if not revision:
         raise TargetError(f"{target!r} ends in '@' without a revision")
     return GitTarget(path, revision)

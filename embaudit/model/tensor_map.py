@@ -4,6 +4,7 @@ import enum
 
 import attrs
 
+from embaudit.errors import UsageError
 from embaudit.model.dtypes import DType
 
 
@@ -20,6 +21,18 @@ class Depth(str, enum.Enum):
     def __str__(self) -> str:
         return self.value
 
+    @classmethod
+    def parse(cls, word: "str | Depth") -> "Depth":
+        """The depth of that name.
+
+        Raises:
+            UsageError: If there is no depth of that name.
+        """
+        try:
+            return cls(word)
+        except ValueError:
+            raise UsageError(f"{word!r} is not a depth; use one of {', '.join(cls)}") from None
+
 
 class Agreement(str, enum.Enum):
     """How the values of two tensors compare.
@@ -31,7 +44,8 @@ class Agreement(str, enum.Enum):
     IDENTICAL = "identical"
     """The same dtype and the same bits, NaN payloads and signs of zero included."""
     IDENTICAL_AFTER_CAST = "identical-after-cast"
-    """Other dtypes; the narrower values are exactly the wider ones, rounded."""
+    """One side is exactly the other, rounded: to its narrower dtype or, if both have one dtype, to a narrower
+    one and back."""
     CLOSE = "close"
     """No element differs by more than the tolerance stated in `embaudit.values`."""
     DIFFERENT = "different"
@@ -47,9 +61,11 @@ class Comparison:
 
     Attributes:
         values: The verdict.
-        cast: For `identical-after-cast`, the cast that explains it: `float32 -> float16`.
-        max_abs_diff: Largest absolute difference over elements that are finite on both sides; None if the
-            values were not compared or are identical, or no such pair of elements exists.
+        cast: The cast that makes the values identical, from the wider type to the narrower: `float32 ->
+            float16`; for a round trip, all three types. None if no cast does, or none is needed.
+        max_abs_diff: Largest absolute difference over elements that are finite on both sides, at most the
+            largest float64; None if the values were not compared or are identical, or no such pair of elements
+            exists. With one dtype only elements whose bits differ count. Complex numbers differ by their parts.
         max_rel_diff: Largest `|left - right| / max(|left|, |right|)` over the same elements, or None.
         first_difference: Index of the first element, in C order, whose bits (after the cast, if any) differ.
         n_different: How many elements differ in that sense.

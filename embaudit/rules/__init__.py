@@ -1,1 +1,22 @@
-"""Questions: facts to findings."""
+"""Questions: functions from facts to findings, grouped by code.
+
+`EMB00x` the snapshot, `EMB01x` changes between two, `EMB10x` weight formats, `EMB11x` the layout of torch
+files, `EMB12x` shards, `EMB13x` content, `EMB14x` files that could not be read.
+"""
+
+from embaudit.rules import changes, content, formats, layout, shards, snapshot
+from embaudit.rules.registry import RULES, Rule, ask_rules, rule, without
+
+__all__ = [
+    "RULES",
+    "Rule",
+    "ask_rules",
+    "changes",
+    "content",
+    "formats",
+    "layout",
+    "rule",
+    "shards",
+    "snapshot",
+    "without",
+]

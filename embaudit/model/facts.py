@@ -1,0 +1,132 @@
+"""The facts that rules are asked about, each a type of its own: a rule's signature is its needs."""
+
+from typing import TypeVar
+
+import attrs
+
+from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.declaration import Declaration
+from embaudit.model.diff import SnapshotDiff
+from embaudit.model.files import Snapshot
+from embaudit.model.tensor_map import TensorMap
+from embaudit.model.values import ValueScan
+
+
+@attrs.frozen(kw_only=True)
+class WeightFiles:
+    """Which weight files a snapshot holds, told from its listing.
+
+    Attributes:
+        checkpoints: Names that are a checkpoint of their own: single files and shard indexes.
+        orphan_shards: Files named like shards that no index claims.
+    """
+
+    checkpoints: tuple[str, ...] = ()
+    orphan_shards: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class UnreadableFile:
+    """A weight file whose header could not be read.
+
+    Attributes:
+        path: Path inside the repository.
+        problem: What is wrong, and where in the file.
+        limit: The limit that it exceeds; empty if it is malformed.
+    """
+
+    path: str
+    problem: str
+    limit: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ComparedValues:
+    """A map whose values were compared, at depth sampled or full.
+
+    Attributes:
+        tensors: The map.
+    """
+
+    tensors: TensorMap
+
+
+@attrs.frozen(kw_only=True)
+class ContentCheck:
+    """A file whose content was hashed and compared with the digest that its source claims.
+
+    Attributes:
+        path: Path inside the repository.
+        algorithm: `sha256` or `git-sha1`.
+        claimed: Hex digest that the source gives.
+        computed: Hex digest of the bytes.
+    """
+
+    path: str
+    algorithm: str
+    claimed: str
+    computed: str
+
+
+@attrs.frozen(kw_only=True)
+class ValueScans:
+    """What a look at every value of a checkpoint found.
+
+    Attributes:
+        checkpoint: Its name.
+        scans: One for each tensor that holds a value that is not finite.
+    """
+
+    checkpoint: str
+    scans: tuple[ValueScan, ...] = ()
+
+
+Fact = (
+    Snapshot
+    | Declaration
+    | WeightFiles
+    | Checkpoint
+    | UnreadableFile
+    | TensorMap
+    | ComparedValues
+    | SnapshotDiff
+    | ContentCheck
+    | ValueScans
+)
+"""The closed union of what a rule may ask for."""
+
+F = TypeVar("F", bound=Fact)
+
+
+@attrs.frozen(kw_only=True)
+class Absent:
+    """A fact that could not be had, and why.
+
+    Attributes:
+        kind: Its type.
+        reason: Why, one clause.
+    """
+
+    kind: type[Fact]
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """Everything that one audit learned, and what it could not learn.
+
+    Attributes:
+        known: The facts, in the order in which they were found.
+        absent: What is missing.
+    """
+
+    known: tuple[Fact, ...] = ()
+    absent: tuple[Absent, ...] = ()
+
+    def every(self, kind: type[F]) -> tuple[F, ...]:
+        """The known facts of one type, in order."""
+        return tuple(fact for fact in self.known if isinstance(fact, kind))
+
+    def one(self, kind: type[F]) -> F | None:
+        """The first known fact of one type, or None."""
+        return next(iter(self.every(kind)), None)

@@ -1,0 +1,90 @@
+"""What an audit found, as a value: the fields of the report without its ways of showing itself."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.declaration import Declaration
+from embaudit.model.diff import SnapshotDiff
+from embaudit.model.files import FileEntry
+from embaudit.model.findings import Finding, Severity, Skipped
+from embaudit.model.frozen import FrozenMapping, frozen_mapping
+from embaudit.model.tensor_map import Depth, TensorMap
+
+SCHEMA_VERSION = "1.0"
+"""Version of the JSON form. The first number changes when a reader of the older form would be misled."""
+
+
+@attrs.frozen(kw_only=True)
+class Cost:
+    """What an audit took.
+
+    Attributes:
+        requests: Reads of the source: spans asked for on a disk, requests on a network.
+        bytes_read: Bytes that those reads gave.
+        seconds: Wall-clock seconds.
+    """
+
+    requests: int
+    bytes_read: int
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class AuditRecord:
+    """What an audit found, and everything that it was found from.
+
+    Attributes:
+        target: What was audited, as asked for.
+        source: Where it came from: `folder`, `cache`, `git` or `memory`.
+        repo_id: `org/name`, where the source knows it.
+        revision: The revision as asked for.
+        commit: 40 hex digits, or None if nothing says which commit it is.
+        against: What it was compared with, as asked for, or None.
+        depth: How much tensor data was read.
+        created: When, ISO 8601 in UTC.
+        tool_version: The embaudit that made the report.
+        schema_version: Version of the JSON form of the report.
+        files: Path to entry, as the source lists them.
+        declaration: What the repository says about its model.
+        checkpoints: Name to checkpoint, for every weight file that could be read.
+        mappings: The weight formats of the snapshot, held against one another.
+        diff: What changed between the older and the newer snapshot, if another one was given.
+        findings: The worst first.
+        skipped: Rules that could not be asked, and why.
+        cost: What the audit took.
+    """
+
+    target: str
+    source: str
+    repo_id: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+    against: str | None = None
+    depth: Depth
+    created: str
+    tool_version: str
+    schema_version: str = SCHEMA_VERSION
+    files: Mapping[str, FileEntry] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    declaration: Declaration = attrs.field(factory=Declaration)
+    checkpoints: Mapping[str, Checkpoint] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    mappings: tuple[TensorMap, ...] = ()
+    diff: SnapshotDiff | None = None
+    findings: tuple[Finding, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    cost: Cost
+
+    @property
+    def worst(self) -> Severity | None:
+        """The highest severity among the findings, or None if there are none."""
+        return max((finding.severity for finding in self.findings), default=None)
+
+    def passed(self, fail_on: str | Severity = "error") -> bool:
+        """Whether no finding is at or above the threshold `fail_on`.
+
+        Raises:
+            UsageError: If there is no severity of that name.
+        """
+        threshold = Severity.parse(fail_on)
+        return self.worst is None or self.worst < threshold

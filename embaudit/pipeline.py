@@ -1,0 +1,217 @@
+"""The conductor: the one module that knows the order of the stages."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from importlib.metadata import version
+
+import attrs
+
+from embaudit.diffing import diff_snapshots
+from embaudit.errors import FormatError, LimitError, SourceError, TargetError
+from embaudit.mapping import map_tensors
+from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.declaration import Declaration
+from embaudit.model.diff import SnapshotDiff
+from embaudit.model.facts import (
+    Absent,
+    ComparedValues,
+    ContentCheck,
+    Fact,
+    Facts,
+    UnreadableFile,
+    ValueScans,
+    WeightFiles,
+)
+from embaudit.model.files import FileState, Snapshot
+from embaudit.model.limits import DEFAULT_LIMITS, Limits
+from embaudit.model.record import Cost
+from embaudit.model.tensor_map import Depth, TensorMap
+from embaudit.model.weights import same_model_pairs
+from embaudit.reading import checkpoint_names, orphan_shards, read_checkpoint, read_declaration
+from embaudit.report import AuditReport
+from embaudit.rules import ask_rules, without
+from embaudit.sources import open_snapshot
+from embaudit.sources.metered import metered
+from embaudit.values import file_digest, git_blob_sha1, scan_many
+
+Target = str | os.PathLike[str] | Snapshot
+
+
+def audit(
+    target: Target,
+    *,
+    revision: str | None = None,
+    against: Target | None = None,
+    depth: Depth | str = Depth.HEADERS,
+    ignore: Iterable[str] = (),
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Callable[[int], None] | None = None,
+) -> AuditReport:
+    """Audit one snapshot of a model repository, alone or against another one.
+
+    Args:
+        target: What to audit: a folder, `cache:org/name@revision`, `PATH@revision` of a clone, or a snapshot.
+        revision: The revision, where the target does not name it.
+        against: Another snapshot of the same model. What changed is told from the older to the newer one
+            where the sources know the order, otherwise from `against` to the target.
+        depth: `headers` reads no tensor data, `sampled` a few KiB of each tensor, `full` all of it.
+        ignore: Codes of rules that are not asked, or the beginning of codes: `EMB101`, `EMB1`.
+        limits: Resource limits.
+        progress: Called with the number of bytes of tensor data that were just done with, from any thread.
+
+    Returns:
+        The report. Faults of the repository are findings in it.
+
+    Raises:
+        UsageError: An argument is none of the values allowed.
+        TargetError: A target is not understood or not found.
+        SourceError: A target is there and cannot be listed.
+        LimitError: A listing exceeds a limit.
+    """
+    began = time.perf_counter()
+    depth, rules = Depth.parse(depth), without(ignore)
+    snapshot, meter = metered(open_snapshot(target, revision=revision, limits=limits))
+    other, other_meter = (None, None) if against is None else metered(open_snapshot(against, limits=limits))
+    collector = _Collector(depth=depth, limits=limits, progress=progress)
+    facts = collector.collect(snapshot, other)
+    findings, skipped = ask_rules(rules, facts)
+    meters = [each for each in (meter, other_meter) if each is not None]
+    return AuditReport(
+        target=_name_of(target, revision),
+        source=snapshot.source,
+        repo_id=snapshot.repo_id,
+        revision=snapshot.revision,
+        commit=snapshot.commit,
+        against=None if against is None else _name_of(against, None),
+        depth=depth,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        tool_version=version("embaudit"),
+        files=snapshot.files,
+        declaration=facts.one(Declaration) or Declaration(),
+        checkpoints={checkpoint.name: checkpoint for checkpoint in facts.every(Checkpoint)},
+        mappings=facts.every(TensorMap),
+        diff=facts.one(SnapshotDiff),
+        findings=findings,
+        skipped=skipped,
+        cost=Cost(
+            requests=sum(each.requests for each in meters),
+            bytes_read=sum(each.bytes_read for each in meters),
+            seconds=time.perf_counter() - began,
+        ),
+    )
+
+
+def _name_of(target: Target, revision: str | None) -> str:
+    if isinstance(target, Snapshot):
+        parts = (target.repo_id or f"a {target.source} snapshot", target.commit or target.revision)
+        return "@".join(part for part in parts if part is not None)
+    text = os.fspath(target)
+    return text if revision is None or text.endswith(f"@{revision}") else f"{text}@{revision}"
+
+
+@attrs.frozen(kw_only=True)
+class _Collector:
+    """Runs the stages that turn snapshots into facts, with the settings that all of them share."""
+
+    depth: Depth
+    limits: Limits
+    progress: Callable[[int], None] | None
+
+    def collect(self, snapshot: Snapshot, other: Snapshot | None) -> Facts:
+        """Every fact that can be had, and why the others cannot."""
+        gathered = [*self._snapshot_facts(snapshot), *self._diff_facts(snapshot, other)]
+        return Facts(
+            known=tuple(fact for fact in gathered if not isinstance(fact, Absent)),
+            absent=tuple(fact for fact in gathered if isinstance(fact, Absent)),
+        )
+
+    def _snapshot_facts(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
+        yield snapshot
+        yield read_declaration(snapshot, self.limits)
+        names = checkpoint_names(snapshot)
+        yield WeightFiles(checkpoints=names, orphan_shards=orphan_shards(snapshot))
+        read = tuple(self._checkpoints(snapshot, names))
+        yield from read
+        checkpoints = {fact.name: fact for fact in read if isinstance(fact, Checkpoint)}
+        yield from self._format_facts(checkpoints)
+        yield from self._content_facts(snapshot, checkpoints)
+
+    def _checkpoints(
+        self, snapshot: Snapshot, names: Iterable[str]
+    ) -> Iterator[Checkpoint | UnreadableFile | Absent]:
+        for name in names:
+            read = self._checkpoint(snapshot, name)
+            yield read
+            if isinstance(read, UnreadableFile):
+                yield Absent(kind=Checkpoint, reason=f"{name} was not read")
+
+    def _checkpoint(self, snapshot: Snapshot, name: str) -> Checkpoint | UnreadableFile:
+        try:
+            return read_checkpoint(snapshot, name, self.limits)
+        except LimitError as error:
+            return UnreadableFile(path=name, problem=str(error), limit=error.limit or "unnamed")
+        except (FormatError, SourceError, TargetError) as error:
+            return UnreadableFile(path=name, problem=str(error))
+
+    def _format_facts(self, checkpoints: Mapping[str, Checkpoint]) -> Iterator[Fact | Absent]:
+        for left, right in same_model_pairs(checkpoints):
+            tensors = map_tensors(
+                checkpoints[left],
+                checkpoints[right],
+                depth=self.depth,
+                limits=self.limits,
+                progress=self.progress,
+            )
+            yield tensors
+            if self.depth is Depth.HEADERS:
+                yield Absent(kind=ComparedValues, reason="depth headers reads no values")
+            else:
+                yield ComparedValues(tensors=tensors)
+
+    def _content_facts(
+        self, snapshot: Snapshot, checkpoints: Mapping[str, Checkpoint]
+    ) -> Iterator[Fact | Absent]:
+        if self.depth is not Depth.FULL:
+            reason = f"depth {self.depth} does not read whole files"
+            yield Absent(kind=ContentCheck, reason=reason)
+            yield Absent(kind=ValueScans, reason=reason)
+            return
+        yield from self._content_checks(snapshot)
+        for checkpoint in checkpoints.values():
+            if checkpoint.reader is not None:
+                scans = scan_many(
+                    tuple(checkpoint.tensors.values()),
+                    checkpoint.reader,
+                    limits=self.limits,
+                    progress=self.progress,
+                )
+                yield ValueScans(checkpoint=checkpoint.name, scans=scans)
+
+    def _content_checks(self, snapshot: Snapshot) -> Iterator[ContentCheck]:
+        for entry in snapshot.files.values():
+            claimed = entry.identity
+            readable = entry.state is FileState.PRESENT and entry.size is not None
+            if claimed is None or not readable or snapshot.reader is None or entry.size is None:
+                continue
+            digest = file_digest if entry.sha256 is not None else git_blob_sha1
+            yield ContentCheck(
+                path=entry.path,
+                algorithm="sha256" if entry.sha256 is not None else "git-sha1",
+                claimed=claimed,
+                computed=digest(snapshot.reader, entry.path, entry.size),
+            )
+
+    def _diff_facts(self, snapshot: Snapshot, other: Snapshot | None) -> Iterator[SnapshotDiff | Absent]:
+        if other is None:
+            yield Absent(kind=SnapshotDiff, reason="no other snapshot was given to compare with")
+            return
+        old, new = (snapshot, other) if _is_newer(other, snapshot) else (other, snapshot)
+        yield diff_snapshots(old, new, depth=self.depth, limits=self.limits, progress=self.progress)
+
+
+def _is_newer(candidate: Snapshot, snapshot: Snapshot) -> bool:
+    """Whether the source of `snapshot` places `candidate` after it."""
+    later = {known.commit for known in snapshot.newer}
+    return candidate.commit is not None and candidate.commit in later

@@ -1,0 +1,104 @@
+"""The one structured result of an audit, with its ways of showing and storing itself."""
+
+import json
+from typing import Any
+
+import attrs
+
+from embaudit.errors import EmbauditError, FormatError, UsageError
+from embaudit.model.findings import Severity
+from embaudit.model.record import SCHEMA_VERSION, AuditRecord
+from embaudit.report.codec import from_jsonable, render_json, schema_of
+from embaudit.report.html import render_html
+from embaudit.report.text import render_text
+
+
+class FindingsError(EmbauditError):
+    """A report holds findings at or above the threshold that the caller set.
+
+    Attributes:
+        report: The whole report.
+        fail_on: The threshold.
+    """
+
+    def __init__(self, report: "AuditReport", fail_on: Severity) -> None:
+        super().__init__(report, fail_on)
+        self.report = report
+        self.fail_on = fail_on
+
+    def __str__(self) -> str:
+        reasons = [finding for finding in self.report.findings if finding.severity >= self.fail_on]
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        return f"{self.report.target}: {reasons[0].code}: {reasons[0].message}{more}"
+
+
+FORMATS = ("text", "json", "html")
+"""The forms that `AuditReport.render` knows."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class AuditReport(AuditRecord):
+    """What an audit found, and everything that it was found from; see `AuditRecord` for its fields."""
+
+    def __repr__(self) -> str:
+        worst = "passed" if self.worst is None else f"worst: {self.worst}"
+        return f"<AuditReport {self.target!r}: {len(self.findings)} findings, {worst}>"
+
+    def __str__(self) -> str:
+        return render_text(self)
+
+    def _repr_html_(self) -> str:
+        return render_html(self, whole_page=False)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython prints in a terminal."""
+        printer.text(repr(self) if cycle else render_text(self))
+
+    def render(self, form: str = "text") -> str:
+        """The report as `text`, `json` or `html` (one page that needs no other file).
+
+        Raises:
+            UsageError: If there is no form of that name.
+        """
+        if form == "text":
+            return render_text(self)
+        if form == "json":
+            return self.to_json()
+        if form == "html":
+            return render_html(self)
+        raise UsageError(f"{form!r} is not a form of the report; use one of {', '.join(FORMATS)}")
+
+    def raise_for_findings(self, fail_on: str | Severity = "error") -> None:
+        """Do nothing if the report passed.
+
+        Raises:
+            FindingsError: If a finding is at or above the threshold `fail_on`; carries the report.
+            UsageError: If there is no severity of that name.
+        """
+        if not self.passed(fail_on):
+            raise FindingsError(self, Severity.parse(fail_on))
+
+    def to_json(self) -> str:
+        """The report as JSON text, which `from_json` turns back into an equal report."""
+        return render_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "AuditReport":
+        """The report that `to_json` wrote. Its checkpoints hold no way to read values any more.
+
+        Raises:
+            FormatError: If the text is no report, or one of a newer schema than this embaudit reads.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"not JSON: {error}", "report") from error
+        version = document.get("schema_version") if isinstance(document, dict) else None
+        if not isinstance(version, str) or version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+            raise FormatError(f"schema {version!r} is not the one read here, {SCHEMA_VERSION}", "report")
+        return from_jsonable(cls, document, "report")
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema (2020-12) of `to_json`."""
+        return schema_of(cls)

@@ -1,0 +1,291 @@
+"""The report, and its parts, as text for a terminal.
+
+No colour unless asked for, and no name of the repository can move the cursor or break a line.
+"""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.diff import FieldChange, SnapshotDiff
+from embaudit.model.findings import Finding, Severity
+from embaudit.model.frozen import JSON
+from embaudit.model.record import AuditRecord, Cost
+from embaudit.model.tensor_map import TensorMap, TensorPair
+from embaudit.report.wording import as_json, dtypes, plain, plural, short, size
+
+WIDTH = 100
+"""Columns of running text. Tables are as wide as their longest names."""
+
+MAX_ROWS = 40
+"""Rows of one table of tensors or changes; the JSON form has all of them."""
+
+MAX_VALUE = 60
+"""Characters of one setting's value."""
+
+_COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.INFO: "36"}
+
+
+def render_text(record: AuditRecord, *, colour: bool = False) -> str:
+    """The whole report; with `colour`, severities carry ANSI colours."""
+    sections = (
+        _heading(record),
+        _findings(record.findings, colour=colour),
+        _weights(record.checkpoints.values()),
+        _mappings(record.mappings),
+        [] if record.diff is None else ["What changed", *_indented(_diff(record.diff))],
+        _skipped(record),
+    )
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def render_diff(diff: SnapshotDiff) -> str:
+    """What changed between two snapshots."""
+    return "\n".join(_diff(diff)) + "\n"
+
+
+def render_checkpoint(checkpoint: Checkpoint, *, max_rows: int = MAX_ROWS) -> str:
+    """One checkpoint: what the file is, and a row for each tensor, `max_rows` at most."""
+    rows = [
+        (
+            plain(tensor.name),
+            str(tensor.dtype),
+            _shape(tensor.shape),
+            plain(tensor.storage),
+            f"{tensor.storage_offset:,}",
+            f"{tensor.start:,}",
+            f"{tensor.stop:,}",
+        )
+        for tensor in list(checkpoint.tensors.values())[:max_rows]
+    ]
+    header = ("tensor", "dtype", "shape", "storage", "offset", "start", "stop")
+    lines = [*_about(checkpoint), "", *_table(header, rows)]
+    return "\n".join([*lines, *_left_out(len(checkpoint.tensors), max_rows)]) + "\n"
+
+
+def render_map(tensors: TensorMap, *, max_rows: int = MAX_ROWS) -> str:
+    """One map: the counts, then a row for each pair that is not plainly the same, `max_rows` at most."""
+    notable = [pair for pair in tensors.pairs if _is_notable(pair)]
+    header = ("left", "right", "renamed by", "dtype", "shape", "values")
+    rows = [_pair(pair) for pair in notable[:max_rows]]
+    lines = [_map_summary(tensors)]
+    lines += ["", *_table(header, rows), *_left_out(len(notable), max_rows)] if rows else []
+    for title, names in (("only on the left", tensors.only_left), ("only on the right", tensors.only_right)):
+        lines += [f"{title}: {plain(name)}" for name in names[:max_rows]]
+        lines += _left_out(len(names), max_rows)
+    lines += [f"tied: {plain(tied.name)} is {plain(tied.tied_to)}" for tied in tensors.tied[:max_rows]]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(record: AuditRecord) -> list[str]:
+    rows = [
+        ("target", plain(record.target)),
+        ("commit", record.commit or "unknown"),
+        ("model", _model(record)),
+        ("against", plain(record.against or "")),
+        ("depth", str(record.depth)),
+        ("cost", _cost(record.cost)),
+    ]
+    title = f"embaudit {record.tool_version}: {verdict(record.findings)}"
+    return [title, *(f"  {name:8} {value}" for name, value in rows if value)]
+
+
+def _cost(cost: Cost) -> str:
+    return f"{plural(cost.requests, 'read')}, {size(cost.bytes_read)}, {cost.seconds:.2f} s"
+
+
+def _model(record: AuditRecord) -> str:
+    config = record.declaration.config
+    facts = [record.declaration.model_type or ""]
+    for field, words in (("num_hidden_layers", "layers"), ("hidden_size", "dimensions")):
+        value = config.get(field)
+        if isinstance(value, int):
+            facts.append(f"{value:,} {words}")
+    return plain(", ".join(fact for fact in facts if fact))
+
+
+def verdict(findings: Iterable[Finding]) -> str:
+    """The findings, counted by severity: `1 error, 2 warnings`."""
+    counts = Counter(finding.severity for finding in findings)
+    words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+    parts = [plural(counts[severity], word) for severity, word in words.items() if counts[severity]]
+    return ", ".join(parts) or "no findings"
+
+
+def _findings(findings: Sequence[Finding], *, colour: bool) -> list[str]:
+    lines: list[str] = []
+    for finding in findings:
+        label = f"{finding.severity!s:7}".upper()
+        if colour:
+            label = f"\x1b[{_COLOURS[finding.severity]}m{label}\x1b[0m"
+        lines += ["", f"{label} {finding.code}  {plain(str(finding.where))}", *_wrapped(finding.message)]
+        if finding.remedy:
+            lines += _wrapped(f"What to do: {finding.remedy}")
+    return lines[1:]
+
+
+def _wrapped(text: str, indent: int = 8) -> list[str]:
+    return textwrap.wrap(
+        plain(text),
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+    )
+
+
+def _weights(checkpoints: Iterable[Checkpoint]) -> list[str]:
+    rows = [
+        (
+            plain(checkpoint.name),
+            str(checkpoint.format),
+            f"{len(checkpoint.tensors):,}",
+            dtypes(checkpoint),
+            size(checkpoint.n_bytes),
+            _container(checkpoint),
+        )
+        for checkpoint in checkpoints
+    ]
+    header = ("file", "format", "tensors", "dtype", "size", "container")
+    return ["Weights", *_indented(_table(header, rows))] if rows else []
+
+
+def _container(checkpoint: Checkpoint) -> str:
+    facts: list[str] = []
+    if checkpoint.pickle is not None:
+        content = "tensors only" if checkpoint.pickle.tensor_only else "more than tensors"
+        facts.append(f"pickle protocol {checkpoint.pickle.protocol}, {content}")
+    if checkpoint.index is not None:
+        facts.append(plural(len(checkpoint.files), "shard"))
+    if checkpoint.tied:
+        facts.append(plural(len(checkpoint.tied), "tied group"))
+    if checkpoint.state_dict:
+        facts.append(f"under {plain(checkpoint.state_dict)}")
+    return ", ".join(facts)
+
+
+def _about(checkpoint: Checkpoint) -> list[str]:
+    rows = [
+        ("file", plain(checkpoint.name)),
+        ("format", str(checkpoint.format)),
+        ("tensors", f"{len(checkpoint.tensors):,}"),
+        ("dtype", dtypes(checkpoint)),
+        ("size", size(checkpoint.n_bytes)),
+        ("container", _container(checkpoint)),
+        ("tied", "; ".join(plain(" = ".join(sorted(group))) for group in checkpoint.tied)),
+        ("metadata", plain(", ".join(f"{key}={value}" for key, value in checkpoint.metadata.items()))),
+    ]
+    lines = [f"{name:10} {value}" for name, value in rows if value]
+    reasons = () if checkpoint.pickle is None else checkpoint.pickle.reasons
+    lines += [f"{'':10} not tensor-only: {plain(reason)}" for reason in reasons]
+    return lines + [f"{'':10} odd: {plain(odd.problem)}" for odd in checkpoint.oddities]
+
+
+def _mappings(mappings: Sequence[TensorMap]) -> list[str]:
+    lines = ["Formats compared"] if mappings else []
+    return lines + [f"  {_map_summary(each)}" for each in mappings]
+
+
+def _map_summary(tensors: TensorMap) -> str:
+    counts = Counter(str(pair.values) for pair in tensors.pairs)
+    values = ", ".join(f"{number:,} {verdict}" for verdict, number in counts.most_common())
+    facts = [
+        f"{plural(len(tensors.pairs), 'pair')} ({values})" if tensors.pairs else "no pairs",
+        f"{len(tensors.only_left):,} only left" if tensors.only_left else "",
+        f"{len(tensors.only_right):,} only right" if tensors.only_right else "",
+        f"{len(tensors.tied):,} tied" if tensors.tied else "",
+        f"{len(tensors.renamed):,} renamed" if tensors.renamed else "",
+    ]
+    names = f"{plain(tensors.left)} <-> {plain(tensors.right)}"
+    return f"{names}: {', '.join(fact for fact in facts if fact)}"
+
+
+def _is_notable(pair: TensorPair) -> bool:
+    plain_values = {"identical", "not-compared", "identical-in-sample"}
+    same_header = pair.left_dtype == pair.right_dtype and pair.left_shape == pair.right_shape
+    return pair.renamed_by is not None or not same_header or pair.values.value not in plain_values
+
+
+def _pair(pair: TensorPair) -> tuple[str, ...]:
+    dtype = str(pair.left_dtype)
+    if pair.left_dtype != pair.right_dtype:
+        dtype += f" -> {pair.right_dtype}"
+    shape = _shape(pair.left_shape)
+    if pair.left_shape != pair.right_shape:
+        shape += f" -> {_shape(pair.right_shape)}"
+    values = str(pair.values)
+    if pair.first_difference is not None:
+        values += f" at {_shape(pair.first_difference)}"
+    if pair.max_abs_diff is not None:
+        values += f", by {pair.max_abs_diff:.3g} at most"
+    return (plain(pair.left), plain(pair.right), plain(pair.renamed_by or ""), dtype, shape, values)
+
+
+def _diff(diff: SnapshotDiff) -> Iterator[str]:
+    yield f"from {short(diff.old.commit)} to {short(diff.new.commit)}"
+    for commit in diff.commits:
+        yield f"  commit {short(commit.commit)}  {commit.date}  {plain(commit.title)}".rstrip()
+    yield from _indented(_table(("", "file", "kind", "size"), _file_rows(diff)))
+    for change in diff.field_changes[:MAX_ROWS]:
+        yield f"  {_field(change)}"
+    yield from (f"  {line}" for line in _left_out(len(diff.field_changes), MAX_ROWS))
+    for tensors in diff.tensors:
+        yield f"  {_map_summary(tensors)}"
+    for note in diff.notes:
+        yield f"  note: {plain(note)}"
+
+
+def _file_rows(diff: SnapshotDiff) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    rows += [("+", plain(entry.path), str(entry.kind), size(entry.size)) for entry in diff.added]
+    rows += [("-", plain(entry.path), str(entry.kind), size(entry.size)) for entry in diff.removed]
+    rows += [("~", plain(each.path), str(each.kind), size(each.new.size)) for each in diff.modified]
+    rows += [
+        (">", f"{plain(each.old_path)} -> {plain(each.new_path)}", str(each.kind), "")
+        for each in diff.renamed
+    ]
+    return rows + [("?", plain(path), "not compared", "") for path in diff.uncompared]
+
+
+def _field(change: FieldChange) -> str:
+    mark = "!" if change.affects_embeddings else " "
+    old = _value(change.old) if change.old_present else "(absent)"
+    new = _value(change.new) if change.new_present else "(absent)"
+    return f"{mark} {plain(change.file)}: {plain(change.field)}: {old} -> {new}  ({plain(change.why)})"
+
+
+def _value(value: JSON) -> str:
+    text = plain(as_json(value))
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 4]} ..."
+
+
+def _skipped(record: AuditRecord) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for skipped in record.skipped:
+        reasons.setdefault(skipped.reason, []).append(skipped.code)
+    lines = [f"  {', '.join(codes)}: {plain(reason)}" for reason, codes in reasons.items()]
+    return ["Not asked", *lines] if lines else []
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return f"({', '.join(str(length) for length in shape)})"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    every = [tuple(header), *rows]
+    widths = [max(len(row[column]) for row in every) for column in range(len(header))]
+    return [
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in every
+    ]
+
+
+def _left_out(number: int, shown: int) -> list[str]:
+    return [f"... and {number - shown:,} more"] if number > shown else []
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

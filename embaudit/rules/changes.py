@@ -1,0 +1,143 @@
+"""EMB01x: what changed between two snapshots, as far as it can change an embedding."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from embaudit.model.diff import FieldChange, SnapshotDiff
+from embaudit.model.findings import Observation, Severity, Where
+from embaudit.model.frozen import JSON
+from embaudit.model.tensor_map import Agreement, TensorMap
+from embaudit.model.weights import preferred_weights
+from embaudit.rules.evidence import count, listed
+from embaudit.rules.registry import rule
+
+
+@rule("EMB010", Severity.WARNING)
+def loaders_read_another_file(diff: SnapshotDiff) -> Iterator[Observation]:
+    """Between the two snapshots, loaders read another weight file.
+
+    The usual case: `model.safetensors` appeared beside `pytorch_model.bin`. transformers and
+    sentence-transformers then read the new file (the order is that of transformers 4.30 to 5.23,
+    `modeling_utils`), and text-embeddings-inference downloads it instead of the `.bin`. If the two files
+    differ, or a loader reads one of them wrong, the vectors change with the revision and nothing says so.
+    """
+    before, after = preferred_weights(diff.old.files), preferred_weights(diff.new.files)
+    if before is None or after is None or before == after:
+        return
+    maps = [each for each in diff.tensors if (each.left, each.right) == (before, after)]
+    yield Observation(
+        message=(
+            f"Loaders that read `{before}` in the older snapshot read `{after}` in the newer one. "
+            f"{_relation(maps)}"
+        ),
+        where=Where(path=after),
+        evidence={
+            "old_file": before,
+            "new_file": after,
+            "old_commit": diff.old.commit,
+            "new_commit": diff.new.commit,
+        },
+        remedy="Pin the commit, and compare the two files at depth full before you move it.",
+    )
+
+
+def _relation(maps: list[TensorMap]) -> str:
+    if not maps:
+        return "The two files could not be compared."
+    if not maps[0].same_model:
+        return "The two files do not hold the same tensors; see the comparison."
+    if any(pair.values is Agreement.NOT_COMPARED for pair in maps[0].pairs):
+        return "Both hold the same names, dtypes and shapes; values were not compared."
+    return (
+        "Both hold the same tensors with the same values, so vectors that change with the revision"
+        " come from how a loader reads one of the files."
+    )
+
+
+@rule("EMB011", Severity.WARNING)
+def settings_changed(diff: SnapshotDiff) -> Iterator[Observation]:
+    """A setting that can change an embedding differs between the two snapshots.
+
+    Pooling, normalisation, sequence length, casing, prompts, dtype, activation, remote code: the weights may
+    be the same and the vectors are not. A field that is not known to be harmless counts as one that can.
+    """
+    by_file: dict[str, list[FieldChange]] = defaultdict(list)
+    for change in diff.field_changes:
+        if change.affects_embeddings:
+            by_file[change.file].append(change)
+    for path, changes in by_file.items():
+        yield Observation(
+            message=(
+                f"{count(len(changes), 'setting')} of `{path}` that can change an embedding"
+                f" {'differs' if len(changes) == 1 else 'differ'}: {changes[0].why.rstrip('.')}."
+            ),
+            where=Where(path=path, field=changes[0].field),
+            evidence={"changes": [_change(change) for change in changes]},
+            remedy="Compare embeddings of the two snapshots before you move the pin.",
+        )
+
+
+def _change(change: FieldChange) -> JSON:
+    return {"field": change.field, "old": change.old, "new": change.new, "why": change.why}
+
+
+@rule("EMB012", Severity.WARNING)
+def weights_changed(diff: SnapshotDiff) -> Iterator[Observation]:
+    """The weights differ between the two snapshots.
+
+    Tensors that appeared, disappeared, or have another dtype, shape or other values. Values are compared at
+    depth sampled or full only.
+    """
+    for each in diff.tensors:
+        if each.same_model:
+            continue
+        yield Observation(
+            message=f"`{each.left}` and `{each.right}` differ: {differences(each)}.",
+            where=Where(path=each.right),
+            evidence=difference_evidence(each),
+            remedy="Recompute stored embeddings if you move between these snapshots.",
+        )
+
+
+@rule("EMB013", Severity.INFO)
+def weights_not_compared(diff: SnapshotDiff) -> Iterator[Observation]:
+    """Weight files that may differ were not compared.
+
+    The two sources give no digest that both know, the sizes are equal, and this depth reads no values.
+    """
+    if diff.uncompared:
+        yield Observation(
+            message=f"{count(len(diff.uncompared), 'file')} of equal size may still differ.",
+            where=Where(path=diff.uncompared[0]),
+            evidence={"files": listed(diff.uncompared)},
+            remedy="Run the comparison again with depth full.",
+        )
+
+
+def differences(tensors: TensorMap) -> str:
+    """What two checkpoints differ in, counted, as one clause."""
+    n_close = sum(pair.values is Agreement.CLOSE for pair in tensors.changed)
+    counted = (
+        (len(tensors.only_left), "only in the first"),
+        (len(tensors.only_right), "only in the second"),
+        (len(tensors.renamed), "under another name"),
+        (len(tensors.recast), "with another dtype"),
+        (len(tensors.reshaped), "with another shape"),
+        (len(tensors.changed) - n_close, "with other values"),
+        (n_close, "with values that are close"),
+    )
+    return ", ".join(f"{count(number, 'tensor')} {what}" for number, what in counted if number)
+
+
+def difference_evidence(tensors: TensorMap) -> dict[str, JSON]:
+    """The names behind `differences`."""
+    return {
+        "left": tensors.left,
+        "right": tensors.right,
+        "only_left": listed(tensors.only_left),
+        "only_right": listed(tensors.only_right),
+        "renamed": listed(f"{pair.left} -> {pair.right}" for pair in tensors.renamed),
+        "recast": listed(pair.left for pair in tensors.recast),
+        "reshaped": listed(pair.left for pair in tensors.reshaped),
+        "changed": listed(pair.left for pair in tensors.changed),
+    }

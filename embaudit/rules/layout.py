@@ -1,0 +1,238 @@
+"""EMB110 to EMB119: how a torch file lays out its tensors, and which loaders stumble over it."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
+from embaudit.model.dtypes import DType
+from embaudit.model.facts import WeightFiles
+from embaudit.model.findings import Observation, Severity, Where
+from embaudit.model.frozen import JSON
+from embaudit.model.tensors import TensorInfo
+from embaudit.rules.evidence import MAX_LISTED, count, dimensions, listed, some
+from embaudit.rules.formats import folder_of
+from embaudit.rules.registry import rule
+
+_OFFSET_IN_BYTES = (
+    "candle 0.4.0 to 0.8.4, and with it text-embeddings-inference 1.0.0 to 1.6.1, skip `storage_offset` bytes"
+    " where they should skip elements"
+)
+"""From https://github.com/huggingface/candle/pull/1546 (2024-01-08) to
+https://github.com/huggingface/candle/pull/2824 (2025-03-23); the revisions that text-embeddings-inference
+pins are in its Cargo.lock at each tag."""
+
+_CANDLE_DTYPES = {DType.FLOAT32, DType.FLOAT64, DType.FLOAT16, DType.BFLOAT16, DType.INT64}
+"""The storage classes that candle's pickle reader takes and whose elements are wider than a byte
+(candle-core/src/pickle.rs at 63810239); others it leaves out."""
+
+
+@rule("EMB110", Severity.ERROR)
+def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> Iterator[Observation]:
+    """Tensors begin inside their storage, and some loaders read them from the wrong byte.
+
+    torch saves views as they are: many tensors may lie in one flat storage, each at its
+    `storage_offset` in elements. candle, the reader inside text-embeddings-inference, refused such files
+    before 0.4.0, skips that many *bytes* in 0.4.0 to 0.8.4, and reads them right from 0.9.0 on. In the middle
+    period it loads without an error and the model gives unrelated vectors. A warning where safetensors lie
+    beside the file, because loaders prefer those.
+    """
+    if checkpoint.format is not CheckpointFormat.TORCH_ZIP:
+        return
+    offset = [tensor for tensor in checkpoint.tensors.values() if _is_misread(tensor)]
+    if not offset:
+        return
+    yield Observation(
+        message=(
+            f"{len(offset):,} of {count(len(checkpoint.tensors), 'tensor')} begin inside a storage."
+            f" {_OFFSET_IN_BYTES}: they load this file without an error and give wrong vectors."
+        ),
+        where=Where(path=checkpoint.name, tensor=offset[0].name),
+        evidence={
+            "n_tensors": len(offset),
+            "n_storages": len({(tensor.file, tensor.storage) for tensor in offset}),
+            "affected": ["candle>=0.4.0,<=0.8.4", "text-embeddings-inference>=1.0.0,<=1.6.1"],
+            "refuse": ["candle<0.4.0", "text-embeddings-inference>=0.2.0,<1.0.0"],
+            "tensors": [_misread(tensor) for tensor in offset[:MAX_LISTED]],
+        },
+        remedy=(
+            "Serve a revision with model.safetensors, convert the file (save contiguous clones),"
+            " or upgrade to text-embeddings-inference 1.7.0 or candle 0.9."
+        ),
+        severity=Severity.WARNING if _has_safetensors(checkpoint.name, files) else None,
+    )
+
+
+def _is_misread(tensor: TensorInfo) -> bool:
+    return tensor.storage_offset > 0 and tensor.n_elements > 0 and tensor.dtype in _CANDLE_DTYPES
+
+
+def _misread(tensor: TensorInfo) -> JSON:
+    storage_start = tensor.start - tensor.storage_offset * tensor.dtype.item_bytes
+    return {
+        "name": tensor.name,
+        "storage": tensor.storage,
+        "storage_offset": tensor.storage_offset,
+        "byte_to_read": tensor.start,
+        "byte_read": storage_start + tensor.storage_offset,
+    }
+
+
+def _has_safetensors(name: str, files: WeightFiles) -> bool:
+    return any(".safetensors" in other and folder_of(other) == folder_of(name) for other in files.checkpoints)
+
+
+@rule("EMB111", Severity.INFO)
+def tensors_share_a_flat_storage(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """Several tensors are views into one flat storage.
+
+    Such files come from flat-buffer optimisers, from `chunk` and `split`, and from slices. torch restores the
+    sharing; `safetensors.torch.save_file` refuses to write tensors that share memory; readers that handle
+    offsets or shared storages wrongly misread them.
+    """
+    views: dict[tuple[str, str], list[TensorInfo]] = defaultdict(list)
+    for tensor in checkpoint.tensors.values():
+        views[tensor.file, tensor.storage].append(tensor)
+    for (_, storage), tensors in views.items():
+        if len({(tensor.start, tensor.stop) for tensor in tensors}) > 1:
+            yield Observation(
+                message=f"{count(len(tensors), 'tensor')} are views into storage {storage!r}.",
+                where=Where(path=tensors[0].file, tensor=tensors[0].name),
+                evidence={
+                    "storage": storage,
+                    "n_tensors": len(tensors),
+                    "start": min(tensor.start for tensor in tensors),
+                    "stop": max(tensor.stop for tensor in tensors),
+                    "tensors": listed(tensor.name for tensor in tensors),
+                },
+                remedy="Save clones: {name: tensor.clone() for name, tensor in state_dict.items()}.",
+            )
+
+
+@rule("EMB112", Severity.WARNING)
+def tensors_are_not_contiguous(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """Tensors are stored with strides that are not contiguous.
+
+    The elements do not lie in the order of their indices. candle refuses such tensors (transposed ones it
+    reads), burn read the bytes as if they were contiguous
+    (https://github.com/tracel-ai/burn/issues/5383), and so gave scrambled weights without an error.
+    """
+    strided = [tensor for tensor in checkpoint.tensors.values() if not tensor.is_contiguous]
+    if strided:
+        names = some([one.name for one in strided])
+        yield Observation(
+            message=f"{count(len(strided), 'tensor')} stored with strides that are not contiguous: {names}.",
+            where=Where(path=checkpoint.name, tensor=strided[0].name),
+            evidence={
+                "tensors": [
+                    {"name": one.name, "shape": dimensions(one.shape), "stride": dimensions(one.stride)}
+                    for one in strided[:MAX_LISTED]
+                ],
+                "n_tensors": len(strided),
+            },
+            remedy="Save contiguous clones, or read the file with torch only.",
+        )
+
+
+@rule("EMB113", Severity.WARNING)
+def legacy_format(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """The file has torch's legacy format, five pickles in a row.
+
+    torch.save wrote it up to 1.5 and writes it still with `_use_new_zipfile_serialization=False`. torch reads
+    it; readers of the zip format (candle, text-embeddings-inference) refuse it.
+    """
+    if checkpoint.format is CheckpointFormat.TORCH_LEGACY:
+        yield Observation(
+            message=f"`{checkpoint.name}` is a legacy torch file; candle-based loaders refuse it.",
+            where=Where(path=checkpoint.name),
+            evidence={"format": str(checkpoint.format)},
+            remedy="Convert it to safetensors.",
+        )
+
+
+@rule("EMB114", Severity.WARNING)
+def pickle_holds_more_than_tensors(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """The pickle holds more than tensors and plain values.
+
+    Each name in the evidence is imported, and may be called, by a reader that unpickles the file without
+    `weights_only=True`; torch from 2.6 on refuses such files by default. Nothing of it was executed here.
+    """
+    summary = checkpoint.pickle
+    if summary is None or summary.tensor_only:
+        return
+    yield Observation(
+        message=f"`{checkpoint.name}` is not made of tensors only: {summary.reasons[0]}.",
+        where=Where(path=checkpoint.name),
+        evidence={
+            "reasons": listed(summary.reasons),
+            "globals": [
+                {"name": str(one), "byte": one.position, "called": one.called}
+                for one in summary.globals[:MAX_LISTED]
+            ],
+        },
+        remedy="Do not unpickle it. Use the safetensors file, or ask for one.",
+    )
+
+
+@rule("EMB115", Severity.WARNING)
+def state_dict_is_nested(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """The model's tensors lie below the top level of the file.
+
+    A training checkpoint keeps them under a key such as `state_dict` or `model`. Loaders that look at the top
+    level only find none of them: candle's `VarBuilder::from_pth` sees zero tensors, and transformers treats
+    the wrapper's keys as unexpected and starts every parameter at random values.
+    """
+    if checkpoint.state_dict:
+        yield Observation(
+            message=f"The state dict of `{checkpoint.name}` is under `{checkpoint.state_dict}`.",
+            where=Where(path=checkpoint.name, field=checkpoint.state_dict),
+            evidence={"state_dict": checkpoint.state_dict},
+            remedy="Save the inner state dict alone.",
+        )
+
+
+@rule("EMB116", Severity.WARNING)
+def tar_format(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """The file has the tar format of torch's first releases.
+
+    Only torch reads it, and only without `weights_only=True`.
+    """
+    if checkpoint.format is CheckpointFormat.TORCH_TAR:
+        yield Observation(
+            message=f"`{checkpoint.name}` is a tar file of torch 0.1.",
+            where=Where(path=checkpoint.name),
+            evidence={"format": str(checkpoint.format)},
+            remedy="Convert it to safetensors in an isolated environment.",
+        )
+
+
+@rule("EMB117", Severity.WARNING)
+def big_endian(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """The file was written on a big-endian machine.
+
+    torch swaps the bytes when it reads; candle ignores the file's `byteorder` record
+    (candle-core/src/pickle.rs at 63810239) and reads garbage.
+    """
+    swapped = [tensor.name for tensor in checkpoint.tensors.values() if tensor.byte_order == "big"]
+    if swapped:
+        yield Observation(
+            message=f"{count(len(swapped), 'tensor')} in big-endian order: {some(swapped)}.",
+            where=Where(path=checkpoint.name, tensor=swapped[0]),
+            evidence={"n_tensors": len(swapped)},
+            remedy="Load it with torch and save it again on a little-endian machine.",
+        )
+
+
+@rule("EMB118", Severity.WARNING)
+def file_is_odd(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """The file can be read, but holds what its usual writers never write.
+
+    Unreferenced records, trailing bytes, extra fields, wrong checksums: readers may disagree about such a
+    file, and it may have been made to make them disagree.
+    """
+    for odd in checkpoint.oddities:
+        yield Observation(
+            message=f"`{odd.file}`: {odd.problem}.",
+            where=Where(path=odd.file),
+            evidence={"problem": odd.problem, "byte": odd.position},
+            remedy="Find out which program wrote the file; save it again with torch or safetensors.",
+        )

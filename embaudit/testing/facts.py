@@ -1,0 +1,75 @@
+"""Facts made by hand, with every field that does not matter filled in: for tests of rules and renderers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from embaudit.model.checkpoint import Checkpoint, CheckpointFormat, PickleSummary
+from embaudit.model.dtypes import DType
+from embaudit.model.files import FileEntry, FileState, Snapshot, kind_of
+from embaudit.model.tensor_map import TensorPair
+from embaudit.model.tensors import TensorInfo, contiguous_stride
+
+COMMIT_A, COMMIT_B = "a" * 40, "b" * 40
+"""Two commits."""
+
+
+def make_tensor(name: str, shape: Iterable[int] = (2, 3), **fields: Any) -> TensorInfo:
+    """A tensor; contiguous float32 in a storage of its own unless `fields` say otherwise."""
+    sizes = tuple(shape)
+    offset = fields.get("storage_offset", 0)
+    dtype = fields.get("dtype", DType.FLOAT32)
+    start = fields.pop("start", 64 + offset * dtype.item_bytes)
+    defaults = {
+        "name": name,
+        "dtype": dtype,
+        "shape": sizes,
+        "stride": contiguous_stride(sizes),
+        "storage_offset": offset,
+        "storage": name,
+        "file": "pytorch_model.bin",
+        "start": start,
+    }
+    tensor = TensorInfo(**{**defaults, "stop": start, **fields})
+    return (
+        tensor if "stop" in fields else TensorInfo(**{**defaults, **fields, "stop": start + tensor.n_bytes})
+    )
+
+
+def make_checkpoint(tensors: Iterable[TensorInfo | str] = ("weight",), **fields: Any) -> Checkpoint:
+    """A checkpoint of these tensors (or of tensors with these names), a torch zip file by default."""
+    made = [make_tensor(each) if isinstance(each, str) else each for each in tensors]
+    defaults: dict[str, Any] = {
+        "name": "pytorch_model.bin",
+        "format": CheckpointFormat.TORCH_ZIP,
+        "files": ("pytorch_model.bin",),
+        "tensors": {tensor.name: tensor for tensor in made},
+        "pickle": PickleSummary(protocol=2),
+    }
+    return Checkpoint(**{**defaults, **fields})
+
+
+def make_entry(path: str, **fields: Any) -> FileEntry:
+    """A file of a snapshot, present and of ten bytes by default."""
+    return FileEntry(
+        **{"path": path, "size": 10, "kind": kind_of(path), "state": FileState.PRESENT, **fields}
+    )
+
+
+def make_snapshot(files: Iterable[str | FileEntry] = (), **fields: Any) -> Snapshot:
+    """A snapshot of these files, from a folder by default."""
+    entries = [make_entry(each) if isinstance(each, str) else each for each in files]
+    listing: Mapping[str, FileEntry] = {entry.path: entry for entry in entries}
+    return Snapshot(**{"source": "folder", "files": listing, **fields})
+
+
+def make_pair(left: str, right: str | None = None, **fields: Any) -> TensorPair:
+    """A pair of equal float32 headers, not compared by value, unless `fields` say otherwise."""
+    defaults: dict[str, Any] = {
+        "left": left,
+        "right": left if right is None else right,
+        "left_dtype": DType.FLOAT32,
+        "right_dtype": DType.FLOAT32,
+        "left_shape": (2, 3),
+        "right_shape": (2, 3),
+    }
+    return TensorPair(**{**defaults, **fields})

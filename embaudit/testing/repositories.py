@@ -1,0 +1,138 @@
+"""Small model repositories to test with: a BERT of a few kilobytes, and a Hugging Face cache that holds it.
+
+torch comes in on demand, where tensors are made and saved; importing this module does not import it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+VOCABULARY, HIDDEN, INTERMEDIATE, POSITIONS = 120, 32, 64, 48
+"""Sizes of the small BERT."""
+
+
+def bert_settings(n_layers: int = 2) -> dict[str, bytes]:
+    """The small files of a sentence-transformers repository around a small BERT: path to content."""
+    config = {
+        "architectures": ["BertModel"],
+        "hidden_act": "gelu",
+        "hidden_size": HIDDEN,
+        "intermediate_size": INTERMEDIATE,
+        "layer_norm_eps": 1e-12,
+        "max_position_embeddings": POSITIONS,
+        "model_type": "bert",
+        "num_attention_heads": 4,
+        "num_hidden_layers": n_layers,
+        "pad_token_id": 0,
+        "type_vocab_size": 2,
+        "vocab_size": VOCABULARY,
+    }
+    prefix = "sentence_transformers.models"
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": f"{prefix}.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{prefix}.Pooling"},
+    ]
+    pooling = {"word_embedding_dimension": HIDDEN, "pooling_mode_mean_tokens": True}
+    documents: dict[str, Any] = {
+        "config.json": config,
+        "modules.json": modules,
+        "1_Pooling/config.json": pooling,
+        "sentence_bert_config.json": {"max_seq_length": POSITIONS, "do_lower_case": False},
+        "tokenizer_config.json": {"do_lower_case": True, "tokenizer_class": "BertTokenizer"},
+    }
+    return {path: json.dumps(document, indent=2).encode() for path, document in documents.items()}
+
+
+def bert_shapes(n_layers: int = 2) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Every tensor of a small BERT and its shape, under the names of transformers' `BertModel`."""
+    for table, rows in (("word", VOCABULARY), ("position", POSITIONS), ("token_type", 2)):
+        yield f"embeddings.{table}_embeddings.weight", (rows, HIDDEN)
+    yield from _norm("embeddings")
+    for number in range(n_layers):
+        layer = f"encoder.layer.{number}"
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            yield from _linear(f"{layer}.attention.{part}", HIDDEN, HIDDEN)
+        yield from _norm(f"{layer}.attention.output")
+        yield from _linear(f"{layer}.intermediate.dense", HIDDEN, INTERMEDIATE)
+        yield from _linear(f"{layer}.output.dense", INTERMEDIATE, HIDDEN)
+        yield from _norm(f"{layer}.output")
+    yield from _linear("pooler.dense", HIDDEN, HIDDEN)
+
+
+def _linear(name: str, n_in: int, n_out: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield f"{name}.weight", (n_out, n_in)
+    yield f"{name}.bias", (n_out,)
+
+
+def _norm(name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield f"{name}.LayerNorm.weight", (HIDDEN,)
+    yield f"{name}.LayerNorm.bias", (HIDDEN,)
+
+
+def bert_tensors(n_layers: int = 2, seed: int = 0) -> dict[str, Any]:
+    """Random float32 torch tensors for every name of `bert_shapes`, the same for the same seed."""
+    import torch  # noqa: PLC0415 - on demand
+
+    generator = torch.Generator().manual_seed(seed)
+    return {name: torch.randn(shape, generator=generator) for name, shape in bert_shapes(n_layers)}
+
+
+def flat(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """The same float32 torch tensors as views into one storage, as a flat-buffer optimiser leaves them."""
+    import torch  # noqa: PLC0415 - on demand
+
+    buffer = torch.cat([tensor.reshape(-1) for tensor in tensors.values()])
+    pieces = buffer.split([tensor.numel() for tensor in tensors.values()])
+    return {
+        name: piece.view(tensor.shape) for (name, tensor), piece in zip(tensors.items(), pieces, strict=True)
+    }
+
+
+def save_torch(tensors: Mapping[str, Any], path: Path) -> None:
+    """Save a state dict with `torch.save`."""
+    import torch  # noqa: PLC0415 - on demand
+
+    torch.save(dict(tensors), path)
+
+
+def save_safetensors(tensors: Mapping[str, Any], path: Path) -> None:
+    """Save contiguous clones of a state dict as safetensors, with the metadata that transformers expects."""
+    from safetensors.torch import save_file  # noqa: PLC0415 - imports torch
+
+    save_file({name: tensor.clone() for name, tensor in tensors.items()}, path, metadata={"format": "pt"})
+
+
+def cache_commit(
+    cache: Path, repo_id: str, commit: str, files: Mapping[str, bytes], *, ref: str | None = None
+) -> Path:
+    """Lay out one commit in a Hugging Face cache with symbolic links, and point `ref` at it.
+
+    The layout is that of huggingface_hub 2.4.0 (`file_download.py`): blobs named by their digest, sha256 for
+    weights and the git blob id for others.
+
+    Returns:
+        The snapshot folder.
+    """
+    repository = cache / f"models--{repo_id.replace('/', '--')}"
+    snapshot = repository / "snapshots" / commit
+    blobs = repository / "blobs"
+    blobs.mkdir(parents=True, exist_ok=True)
+    for path, content in files.items():
+        blob = blobs / _blob_name(path, content)
+        blob.write_bytes(content)
+        link = snapshot / path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        depth = len(Path(path).parts) + 1
+        link.symlink_to(Path(*[".."] * depth) / "blobs" / blob.name)
+    if ref is not None:
+        (repository / "refs").mkdir(exist_ok=True)
+        (repository / "refs" / ref).write_text(commit)
+    return snapshot
+
+
+def _blob_name(path: str, content: bytes) -> str:
+    if path.endswith((".safetensors", ".bin")):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

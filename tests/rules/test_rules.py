@@ -1,0 +1,594 @@
+"""Every rule, held to a table: rows where it fires, rows where it stays silent, and where it is skipped."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from embaudit.model.checkpoint import CheckpointFormat, Oddity, PickleGlobal, PickleSummary, ShardIndex
+from embaudit.model.declaration import BadDocument, Declaration
+from embaudit.model.diff import FieldChange, SnapshotDiff
+from embaudit.model.dtypes import DType
+from embaudit.model.facts import (
+    Absent,
+    ComparedValues,
+    ContentCheck,
+    Fact,
+    Facts,
+    UnreadableFile,
+    ValueScans,
+    WeightFiles,
+)
+from embaudit.model.files import CacheState, CommitInfo, FileState
+from embaudit.model.findings import Observation, Severity, Skipped, Where
+from embaudit.model.tensor_map import Agreement, Depth, TensorMap, TiedName
+from embaudit.model.values import ValueScan
+from embaudit.rules import RULES, ask_rules
+from embaudit.rules.evidence import MAX_LISTED
+from embaudit.testing.facts import (
+    COMMIT_A,
+    COMMIT_B,
+    make_checkpoint,
+    make_entry,
+    make_pair,
+    make_snapshot,
+    make_tensor,
+)
+
+E, W, N = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+
+@attrs.frozen
+class Case:
+    """A row: the rule, the situation in words, the facts, and for each finding its severity and place."""
+
+    code: str
+    situation: str
+    facts: tuple[Fact, ...]
+    findings: tuple[tuple[Severity, str], ...] = ()
+
+
+def cached(**fields: Any) -> Any:
+    """A snapshot out of a cache, at commit A."""
+    return make_snapshot(source="cache", commit=COMMIT_A, **fields)
+
+
+def a_map(*pairs: Any, **fields: Any) -> TensorMap:
+    """A map between the two usual files."""
+    return TensorMap(
+        **{
+            "left": "pytorch_model.bin",
+            "right": "model.safetensors",
+            "depth": Depth.HEADERS,
+            "pairs": pairs,
+            **fields,
+        }
+    )
+
+
+def a_diff(
+    old: tuple[str, ...] = ("model.safetensors",),
+    new: tuple[str, ...] = ("model.safetensors",),
+    **fields: Any,
+) -> SnapshotDiff:
+    """A diff between two snapshots of these files."""
+    return SnapshotDiff(
+        old=make_snapshot(old, commit=COMMIT_A), new=make_snapshot(new, commit=COMMIT_B), **fields
+    )
+
+
+def layered(*missing: str, extra: tuple[str, ...] = (), n_layers: int = 6) -> Any:
+    """A checkpoint of uniform layers without the names in `missing` and with those in `extra`."""
+    suffixes = ("attn.q.weight", "attn.q.bias", "mlp.weight", "norm.weight")
+    names = [f"encoder.layer.{n}.{suffix}" for n in range(n_layers) for suffix in suffixes]
+    kept = [name for name in names if not any(name.startswith(start) for start in missing)]
+    return make_checkpoint((*kept, *extra))
+
+
+def sharded(**fields: Any) -> Any:
+    """Two shards with a tensor each, and an index that fits them unless `fields` change something."""
+    weight_map = {"a": "one.safetensors", "b": "two.safetensors"}
+    index = ShardIndex(
+        path="index.json",
+        weight_map=fields.pop("weight_map", weight_map),
+        total_size=fields.pop("total_size", 48),
+    )
+    tensors = fields.pop(
+        "tensors", (make_tensor("a", file="one.safetensors"), make_tensor("b", file="two.safetensors"))
+    )
+    return make_checkpoint(
+        tensors, name="index.json", format=CheckpointFormat.SAFETENSORS, index=index, **fields
+    )
+
+
+OFFSET = make_tensor("second", storage_offset=6, storage="0")
+FIRST = make_tensor("first", storage="0")
+BIN_ONLY = WeightFiles(checkpoints=("pytorch_model.bin",))
+BOTH = WeightFiles(checkpoints=("model.safetensors", "pytorch_model.bin"))
+DAMAGED_MAP = a_map(make_pair("a", values=Agreement.DIFFERENT), depth=Depth.FULL)
+BUFFER = "embeddings.position_ids"
+
+
+def a_change(**fields: Any) -> FieldChange:
+    """A change of the pooling mode."""
+    return FieldChange(
+        **{
+            "file": "1_Pooling/config.json",
+            "field": "pooling_mode",
+            "old": "mean",
+            "new": "cls",
+            "affects_embeddings": True,
+            "why": "other pooling",
+            **fields,
+        }
+    )
+
+
+CASES = (
+    Case("EMB001", "a cached branch", (cached(revision="main"),), ((W, "revision"),)),
+    Case("EMB001", "no revision was asked for", (cached(),), ((W, "revision"),)),
+    Case("EMB001", "a full commit hash", (cached(revision=COMMIT_A),)),
+    Case("EMB001", "a folder, which has no revisions", (make_snapshot(),)),
+    Case("EMB002", "a plain folder", (make_snapshot(),), ((N, "commit"),)),
+    Case("EMB002", "a commit is known", (cached(),)),
+    Case(
+        "EMB003",
+        "a later commit is cached",
+        (cached(newer=(CommitInfo(commit=COMMIT_B),)),),
+        ((W, "commit"),),
+    ),
+    Case("EMB003", "nothing newer is known", (cached(),)),
+    Case(
+        "EMB004",
+        "another digest",
+        (ContentCheck(path="a.bin", algorithm="sha256", claimed="1", computed="2"),),
+        ((E, "a.bin"),),
+    ),
+    Case(
+        "EMB004",
+        "the digest it claims",
+        (ContentCheck(path="a.bin", algorithm="sha256", claimed="1", computed="1"),),
+    ),
+    Case(
+        "EMB005",
+        "an interrupted download",
+        (cached(cache=CacheState(incomplete=("x.incomplete",))),),
+        ((W, "blobs"),),
+    ),
+    Case(
+        "EMB005",
+        "a settings file was not downloaded",
+        (cached(cache=CacheState(absent=(make_entry("modules.json"),))),),
+        ((W, "snapshot"),),
+    ),
+    Case(
+        "EMB005",
+        "only an ONNX export was not downloaded",
+        (cached(cache=CacheState(absent=(make_entry("model.onnx"),))),),
+        ((N, "snapshot"),),
+    ),
+    Case("EMB005", "a complete download", (cached(cache=CacheState()),)),
+    Case("EMB005", "not a cache", (make_snapshot(),)),
+    Case(
+        "EMB006",
+        "a broken link",
+        (make_snapshot((make_entry("config.json", state=FileState.BROKEN_LINK),)),),
+        ((E, "config.json"),),
+    ),
+    Case(
+        "EMB006",
+        "a broken link to a document",
+        (make_snapshot((make_entry("README.md", state=FileState.ESCAPING_LINK),)),),
+        ((W, "README.md"),),
+    ),
+    Case("EMB006", "files that can be read", (make_snapshot(("config.json",)),)),
+    Case(
+        "EMB007",
+        "a pointer instead of weights",
+        (make_snapshot((make_entry("model.safetensors", state=FileState.POINTER),)),),
+        ((E, "model.safetensors"),),
+    ),
+    Case("EMB007", "the object is there", (make_snapshot(("model.safetensors",)),)),
+    Case(
+        "EMB008",
+        "Config.json beside config.json",
+        (make_snapshot(("Config.json", "config.json")),),
+        ((W, "Config.json"),),
+    ),
+    Case("EMB008", "names that differ in more than case", (make_snapshot(("config.json", "configs.json")),)),
+    Case(
+        "EMB009",
+        "a settings file that is not JSON",
+        (Declaration(bad=(BadDocument(path="config.json", problem="not JSON"),)),),
+        ((E, "config.json"),),
+    ),
+    Case("EMB009", "settings that can be read", (Declaration(documents={"config.json": {}}),)),
+    Case(
+        "EMB010",
+        "safetensors appeared beside the .bin",
+        (a_diff(("pytorch_model.bin",), ("model.safetensors", "pytorch_model.bin")),),
+        ((W, "model.safetensors"),),
+    ),
+    Case("EMB010", "the same file is preferred", (a_diff(),)),
+    Case("EMB010", "no weights before", (a_diff(()),)),
+    Case(
+        "EMB011",
+        "another pooling mode",
+        (a_diff(field_changes=(a_change(),)),),
+        ((W, "1_Pooling/config.json: pooling_mode"),),
+    ),
+    Case("EMB011", "a harmless field", (a_diff(field_changes=(a_change(affects_embeddings=False),)),)),
+    Case("EMB012", "other values", (a_diff(tensors=(DAMAGED_MAP,)),), ((W, "model.safetensors"),)),
+    Case("EMB012", "the same tensors", (a_diff(tensors=(a_map(make_pair("a")),)),)),
+    Case(
+        "EMB013",
+        "weights of equal size, without digests",
+        (a_diff(uncompared=("model.safetensors",)),),
+        ((N, "model.safetensors"),),
+    ),
+    Case("EMB013", "everything was compared", (a_diff(),)),
+    Case("EMB101", "safetensors and .bin", (BOTH,), ((N, "model.safetensors"),)),
+    Case(
+        "EMB101",
+        "formats in different folders",
+        (WeightFiles(checkpoints=("model.safetensors", "2_Dense/pytorch_model.bin")),),
+    ),
+    Case("EMB101", "one format", (BIN_ONLY,)),
+    Case(
+        "EMB102",
+        "a tensor is missing in safetensors",
+        (a_map(only_left=("a",)),),
+        ((E, "model.safetensors: a"),),
+    ),
+    Case(
+        "EMB102",
+        "a tensor is missing in the .bin",
+        (a_map(only_right=("a",)),),
+        ((E, "pytorch_model.bin: a"),),
+    ),
+    Case(
+        "EMB102",
+        "only a buffer that loaders compute",
+        (a_map(only_left=(BUFFER,)),),
+        ((N, f"model.safetensors: {BUFFER}"),),
+    ),
+    Case("EMB102", "a tied name was dropped", (a_map(tied=(TiedName(name="a", tied_to="b", side="left"),)),)),
+    Case(
+        "EMB103",
+        "a prefix",
+        (a_map(make_pair("bert.a", "a", renamed_by="prefix 'bert.' removed")),),
+        ((W, "model.safetensors: a"),),
+    ),
+    Case("EMB103", "the same names", (a_map(make_pair("a")),)),
+    Case(
+        "EMB104",
+        "half precision",
+        (a_map(make_pair("a", right_dtype=DType.FLOAT16)),),
+        ((W, "model.safetensors: a"),),
+    ),
+    Case("EMB104", "the same dtypes", (a_map(make_pair("a")),)),
+    Case(
+        "EMB105",
+        "another shape",
+        (a_map(make_pair("a", right_shape=(3, 2))),),
+        ((E, "model.safetensors: a"),),
+    ),
+    Case("EMB105", "the same shapes", (a_map(make_pair("a")),)),
+    Case("EMB106", "other values", (ComparedValues(tensors=DAMAGED_MAP),), ((E, "model.safetensors: a"),)),
+    Case(
+        "EMB106",
+        "close values",
+        (ComparedValues(tensors=a_map(make_pair("a", values=Agreement.CLOSE))),),
+        ((W, "model.safetensors: a"),),
+    ),
+    Case(
+        "EMB106",
+        "values rounded by a cast",
+        (ComparedValues(tensors=a_map(make_pair("a", values=Agreement.IDENTICAL_AFTER_CAST))),),
+    ),
+    Case(
+        "EMB107",
+        "a tied name was dropped",
+        (a_map(tied=(TiedName(name="a", tied_to="b", side="left"),)),),
+        ((N, "model.safetensors: a"),),
+    ),
+    Case("EMB107", "no ties", (a_map(make_pair("a")),)),
+    Case("EMB108", "no weights at all", (WeightFiles(),), ((W, "files"),)),
+    Case("EMB108", "weights", (BIN_ONLY,)),
+    Case(
+        "EMB110",
+        "a flat storage, and nothing else to read",
+        (make_checkpoint((FIRST, OFFSET)), BIN_ONLY),
+        ((E, "pytorch_model.bin: second"),),
+    ),
+    Case(
+        "EMB110",
+        "a flat storage with safetensors beside it",
+        (make_checkpoint((FIRST, OFFSET)), BOTH),
+        ((W, "pytorch_model.bin: second"),),
+    ),
+    Case("EMB110", "storages of their own", (make_checkpoint((FIRST,)), BIN_ONLY)),
+    Case(
+        "EMB110",
+        "bytes, where both readings agree",
+        (make_checkpoint((make_tensor("b", dtype=DType.UINT8, storage_offset=6),)), BIN_ONLY),
+    ),
+    Case(
+        "EMB110",
+        "the legacy format, which candle refuses",
+        (make_checkpoint((OFFSET,), format=CheckpointFormat.TORCH_LEGACY), BIN_ONLY),
+    ),
+    Case(
+        "EMB111",
+        "two views of one storage",
+        (make_checkpoint((FIRST, OFFSET)),),
+        ((N, "pytorch_model.bin: first"),),
+    ),
+    Case(
+        "EMB111",
+        "tied names, which share all of it",
+        (make_checkpoint((FIRST, attrs.evolve(FIRST, name="tied"))),),
+    ),
+    Case(
+        "EMB112",
+        "a transposed tensor",
+        (make_checkpoint((make_tensor("t", (2, 3), stride=(1, 2)),)),),
+        ((W, "pytorch_model.bin: t"),),
+    ),
+    Case("EMB112", "contiguous tensors", (make_checkpoint(),)),
+    Case(
+        "EMB113",
+        "a legacy file",
+        (make_checkpoint(format=CheckpointFormat.TORCH_LEGACY),),
+        ((W, "pytorch_model.bin"),),
+    ),
+    Case("EMB113", "a zip file", (make_checkpoint(),)),
+    Case(
+        "EMB114",
+        "a call of os.system",
+        (
+            make_checkpoint(
+                pickle=PickleSummary(
+                    protocol=2,
+                    tensor_only=False,
+                    reasons=("it calls os.system",),
+                    globals=(PickleGlobal(module="os", name="system", position=9, called=True),),
+                )
+            ),
+        ),
+        ((W, "pytorch_model.bin"),),
+    ),
+    Case("EMB114", "tensors only", (make_checkpoint(),)),
+    Case("EMB114", "safetensors, which holds no pickle", (make_checkpoint(pickle=None),)),
+    Case(
+        "EMB115",
+        "tensors under state_dict",
+        (make_checkpoint(state_dict="state_dict"),),
+        ((W, "pytorch_model.bin: state_dict"),),
+    ),
+    Case("EMB115", "tensors at the top level", (make_checkpoint(),)),
+    Case(
+        "EMB116",
+        "a tar file",
+        (make_checkpoint(format=CheckpointFormat.TORCH_TAR),),
+        ((W, "pytorch_model.bin"),),
+    ),
+    Case("EMB116", "a zip file", (make_checkpoint(),)),
+    Case(
+        "EMB117",
+        "a big-endian file",
+        (make_checkpoint((make_tensor("a", byte_order="big"),)),),
+        ((W, "pytorch_model.bin: a"),),
+    ),
+    Case("EMB117", "a little-endian file", (make_checkpoint(),)),
+    Case(
+        "EMB118",
+        "a record that nobody refers to",
+        (make_checkpoint(oddities=(Oddity(file="pytorch_model.bin", problem="extra record"),)),),
+        ((W, "pytorch_model.bin"),),
+    ),
+    Case("EMB118", "an ordinary file", (make_checkpoint(),)),
+    Case(
+        "EMB120",
+        "a shard is not there",
+        (sharded(missing_files=("two.safetensors",)),),
+        ((E, "two.safetensors"),),
+    ),
+    Case("EMB120", "every shard is there", (sharded(),)),
+    Case(
+        "EMB121",
+        "a shard without an index",
+        (WeightFiles(orphan_shards=("model-00001-of-00002.safetensors",)),),
+        ((W, "model-00001-of-00002.safetensors"),),
+    ),
+    Case("EMB121", "no orphans", (BIN_ONLY,)),
+    Case(
+        "EMB122",
+        "a tensor is not in its shard",
+        (sharded(tensors=(make_tensor("a", file="one.safetensors"),)),),
+        ((E, "index.json: b"),),
+    ),
+    Case(
+        "EMB122",
+        "a tensor is in the other shard",
+        (
+            sharded(
+                tensors=(make_tensor("a", file="one.safetensors"), make_tensor("b", file="one.safetensors"))
+            ),
+        ),
+        ((E, "index.json: b"),),
+    ),
+    Case("EMB122", "the index fits", (sharded(),)),
+    Case(
+        "EMB122",
+        "the shard itself is missing, which EMB120 tells",
+        (sharded(tensors=(make_tensor("a", file="one.safetensors"),), missing_files=("two.safetensors",)),),
+    ),
+    Case(
+        "EMB123",
+        "a tensor beside the index",
+        (sharded(weight_map={"a": "one.safetensors"}),),
+        ((W, "index.json: b"),),
+    ),
+    Case("EMB123", "the index fits", (sharded(),)),
+    Case("EMB123", "a single file", (make_checkpoint(),)),
+    Case("EMB124", "another total", (sharded(total_size=47),), ((N, "index.json: metadata.total_size"),)),
+    Case("EMB124", "the right total", (sharded(),)),
+    Case("EMB124", "no total declared", (sharded(total_size=None),)),
+    Case(
+        "EMB130",
+        "a tensor of a middle layer is missing",
+        (layered("encoder.layer.2.attn.q.bias"),),
+        ((E, "pytorch_model.bin: encoder.layer.2.attn.q.bias"),),
+    ),
+    Case(
+        "EMB130",
+        "a module of a middle layer is missing",
+        (layered("encoder.layer.2.norm"),),
+        ((E, "pytorch_model.bin: encoder.layer.2.norm.weight"),),
+    ),
+    Case(
+        "EMB130",
+        "a part of a module of the first layer is missing",
+        (layered("encoder.layer.0.attn.q.bias"),),
+        ((E, "pytorch_model.bin: encoder.layer.0.attn.q.bias"),),
+    ),
+    Case(
+        "EMB130",
+        "a whole layer is missing",
+        (layered("encoder.layer.3."),),
+        ((E, "pytorch_model.bin: encoder.layer.3.*"),),
+    ),
+    Case("EMB130", "a module that the first layer lacks by design", (layered("encoder.layer.0.norm"),)),
+    Case(
+        "EMB130",
+        "a layer with another module in its place",
+        (layered("encoder.layer.0.mlp", extra=("encoder.layer.0.experts.weight",)),),
+    ),
+    Case("EMB130", "uniform layers", (layered(),)),
+    Case(
+        "EMB130",
+        "a tensor that every second layer has",
+        (layered(extra=("encoder.layer.1.x", "encoder.layer.3.x", "encoder.layer.5.x")),),
+    ),
+    Case("EMB130", "two layers say nothing", (layered("encoder.layer.1.attn.q.bias", n_layers=2),)),
+    Case(
+        "EMB130",
+        "steps without parameters in a Sequential",
+        (make_checkpoint(("head.0.weight", "head.2.weight", "head.5.weight")),),
+    ),
+    Case(
+        "EMB131",
+        "a NaN",
+        (
+            ValueScans(
+                checkpoint="pytorch_model.bin", scans=(ValueScan(name="a", n_nan=1, first_nan=(0, 1)),)
+            ),
+        ),
+        ((E, "pytorch_model.bin: a"),),
+    ),
+    Case(
+        "EMB131",
+        "an infinity",
+        (
+            ValueScans(
+                checkpoint="pytorch_model.bin", scans=(ValueScan(name="a", n_inf=1, first_inf=(0, 1)),)
+            ),
+        ),
+        ((E, "pytorch_model.bin: a"),),
+    ),
+    Case(
+        "EMB131", "finite values", (ValueScans(checkpoint="pytorch_model.bin", scans=(ValueScan(name="a"),)),)
+    ),
+    Case("EMB132", "a file without tensors", (make_checkpoint(()),), ((E, "pytorch_model.bin"),)),
+    Case("EMB132", "a file with tensors", (make_checkpoint(),)),
+    Case(
+        "EMB140", "a truncated file", (UnreadableFile(path="a.bin", problem="ends early"),), ((E, "a.bin"),)
+    ),
+    Case(
+        "EMB140",
+        "a file over a limit, which EMB141 tells",
+        (UnreadableFile(path="a.bin", problem="large", limit="tensors"),),
+    ),
+    Case(
+        "EMB141",
+        "a file over a limit",
+        (UnreadableFile(path="a.bin", problem="large", limit="tensors"),),
+        ((E, "a.bin"),),
+    ),
+    Case(
+        "EMB141",
+        "a malformed file, which EMB140 tells",
+        (UnreadableFile(path="a.bin", problem="ends early"),),
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code}: {case.situation}")
+def test_a_rule_answers_as_its_table_says(case: Case) -> None:
+    """The rule yields exactly the findings of its row, each under its own code."""
+    findings, skipped = ask_rules([RULES[case.code]], Facts(known=case.facts))
+
+    assert tuple((finding.severity, str(finding.where)) for finding in findings) == case.findings
+    assert {finding.code for finding in findings} <= {case.code}
+    assert skipped == ()
+
+
+@pytest.mark.parametrize("code", sorted(RULES))
+def test_a_rule_without_its_facts_is_skipped_with_the_reason(code: str) -> None:
+    """Each fact that is absent makes a rule that needs it say why it was not asked."""
+    for kind in RULES[code].needs:
+        findings, skipped = ask_rules(
+            [RULES[code]], Facts(absent=(Absent(kind=kind, reason="it was not there"),))
+        )
+
+        assert findings == ()
+        assert skipped == (Skipped(code=code, reason="it was not there"),)
+
+
+@pytest.mark.parametrize("code", sorted(RULES))
+def test_every_rule_has_rows_that_fire_and_rows_that_do_not(code: str) -> None:
+    """The table holds both kinds of row for every rule that is declared."""
+    rows = [case for case in CASES if case.code == code]
+
+    assert any(row.findings for row in rows)
+    assert any(not row.findings for row in rows)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.findings], ids=lambda case: f"{case.code}: {case.situation}"
+)
+def test_a_finding_says_what_where_and_what_to_do(case: Case) -> None:
+    """A finding's message is a sentence, names a place, and all but plain information say what to do."""
+    findings, _ = ask_rules([RULES[case.code]], Facts(known=case.facts))
+
+    for finding in findings:
+        assert finding.message.endswith(".")
+        assert finding.where != Where()
+        assert finding.remedy or finding.severity is Severity.INFO
+
+
+def test_evidence_of_offsets_names_the_byte_that_should_be_and_the_byte_that_is_read() -> None:
+    """An offset is skipped in bytes by candle 0.4 to 0.8: 6 elements of 4 bytes begin at 24, it reads at 6."""
+    tensor = make_tensor("second", storage_offset=6, start=1024)
+
+    findings, _ = ask_rules([RULES["EMB110"]], Facts(known=(make_checkpoint((FIRST, tensor)), BIN_ONLY)))
+
+    (evidence,) = findings[0].evidence["tensors"]
+    assert (evidence["byte_to_read"], evidence["byte_read"]) == (1024, 1024 - 24 + 6)
+
+
+def test_evidence_lists_stay_bounded() -> None:
+    """A finding about thousands of tensors lists a few and counts the others."""
+    names = tuple(f"t{number}" for number in range(5000))
+
+    findings, _ = ask_rules([RULES["EMB102"]], Facts(known=(a_map(only_left=names),)))
+
+    listed = findings[0].evidence["names"]
+    assert len(listed) == MAX_LISTED + 1
+    assert listed[-1] == "... and 4980 more"
+
+
+def test_an_observation_can_not_name_another_code() -> None:
+    """The code belongs to the rule: an observation has no field for it."""
+    assert "code" not in {field.name for field in attrs.fields(Observation)}
