@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from embaudit.model.frozen import JSON, FrozenMapping, frozen_mapping
+from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
 
 
 @attrs.frozen(kw_only=True)
@@ -29,7 +29,7 @@ class Declaration:
         bad: Files that should be JSON and are not, or are too large.
     """
 
-    documents: Mapping[str, JSON] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    documents: Mapping[str, JSON] = attrs.field(factory=FrozenMapping, converter=freeze_object)
     bad: tuple[BadDocument, ...] = ()
 
     @property
