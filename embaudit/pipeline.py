@@ -29,7 +29,13 @@ from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.record import Cost
 from embaudit.model.tensor_map import Depth, TensorMap
 from embaudit.model.weights import same_model_pairs
-from embaudit.reading import checkpoint_names, orphan_shards, read_checkpoint, read_declaration
+from embaudit.reading import (
+    checkpoint_names,
+    orphan_shards,
+    read_checkpoint,
+    read_declaration,
+    read_indexes,
+)
 from embaudit.report import AuditReport
 from embaudit.rules import ask_rules, without
 from embaudit.sources import open_snapshot
@@ -130,8 +136,9 @@ class _Collector:
     def _snapshot_facts(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
         yield snapshot
         yield read_declaration(snapshot, self.limits)
-        names = checkpoint_names(snapshot)
-        yield WeightFiles(checkpoints=names, orphan_shards=orphan_shards(snapshot))
+        indexes = read_indexes(snapshot, self.limits)
+        names = checkpoint_names(snapshot, indexes)
+        yield WeightFiles(checkpoints=names, orphan_shards=orphan_shards(snapshot, indexes))
         read = tuple(self._checkpoints(snapshot, names))
         yield from read
         checkpoints = {fact.name: fact for fact in read if isinstance(fact, Checkpoint)}
@@ -150,25 +157,26 @@ class _Collector:
     def _checkpoint(self, snapshot: Snapshot, name: str) -> Checkpoint | UnreadableFile:
         try:
             return read_checkpoint(snapshot, name, self.limits)
-        except LimitError as error:
-            return UnreadableFile(path=name, problem=str(error), limit=error.limit or "unnamed")
-        except (FormatError, SourceError, TargetError) as error:
-            return UnreadableFile(path=name, problem=str(error))
+        except _UNREADABLE as error:
+            return _unreadable(name, error)
 
     def _format_facts(self, checkpoints: Mapping[str, Checkpoint]) -> Iterator[Fact | Absent]:
         for left, right in same_model_pairs(checkpoints):
-            tensors = map_tensors(
-                checkpoints[left],
-                checkpoints[right],
-                depth=self.depth,
-                limits=self.limits,
-                progress=self.progress,
-            )
+            try:
+                tensors = self._map(checkpoints[left], checkpoints[right])
+            except _UNREADABLE as error:
+                yield _unreadable(left, error)
+                yield Absent(kind=TensorMap, reason=f"{left} and {right} were not compared: {error}")
+                yield Absent(kind=ComparedValues, reason=f"{left} and {right} were not compared: {error}")
+                continue
             yield tensors
             if self.depth is Depth.HEADERS:
                 yield Absent(kind=ComparedValues, reason="depth headers reads no values")
             else:
                 yield ComparedValues(tensors=tensors)
+
+    def _map(self, left: Checkpoint, right: Checkpoint) -> TensorMap:
+        return map_tensors(left, right, depth=self.depth, limits=self.limits, progress=self.progress)
 
     def _content_facts(
         self, snapshot: Snapshot, checkpoints: Mapping[str, Checkpoint]
@@ -180,14 +188,20 @@ class _Collector:
             return
         yield from self._content_checks(snapshot)
         for checkpoint in checkpoints.values():
-            if checkpoint.reader is not None:
-                scans = scan_many(
-                    tuple(checkpoint.tensors.values()),
-                    checkpoint.reader,
-                    limits=self.limits,
-                    progress=self.progress,
-                )
-                yield ValueScans(checkpoint=checkpoint.name, scans=scans)
+            try:
+                yield self._scan(checkpoint)
+            except _UNREADABLE as error:
+                yield _unreadable(checkpoint.name, error)
+                yield Absent(kind=ValueScans, reason=f"the values of {checkpoint.name} were not read")
+
+    def _scan(self, checkpoint: Checkpoint) -> ValueScans:
+        if checkpoint.reader is None:
+            raise SourceError(f"{checkpoint.name} comes without a way to read it")
+        jobs = tuple((tensor, checkpoint.reader) for tensor in checkpoint.tensors.values())
+        scans = scan_many(jobs, limits=self.limits, progress=self.progress)
+        return ValueScans(
+            checkpoint=checkpoint.name, scans=tuple(scan for scan in scans if scan.n_nan or scan.n_inf)
+        )
 
     def _content_checks(self, snapshot: Snapshot) -> Iterator[ContentCheck]:
         for entry in snapshot.files.values():
@@ -209,6 +223,15 @@ class _Collector:
             return
         old, new = (snapshot, other) if _is_newer(other, snapshot) else (other, snapshot)
         yield diff_snapshots(old, new, depth=self.depth, limits=self.limits, progress=self.progress)
+
+
+_UNREADABLE = (FormatError, LimitError, SourceError, TargetError)
+"""What reading a file of the repository may raise: its fault, so a finding and not an exception."""
+
+
+def _unreadable(path: str, error: Exception) -> UnreadableFile:
+    limit = error.limit if isinstance(error, LimitError) else ""
+    return UnreadableFile(path=path, problem=str(error), limit=limit)
 
 
 def _is_newer(candidate: Snapshot, snapshot: Snapshot) -> bool:

@@ -1,0 +1,45 @@
+"""What all tests share: the switch that rewrites generated pages, and a home without anyone's settings."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update-pages` writes the generated pages of the documentation instead of comparing them."""
+    parser.addoption("--update-pages", action="store_true", help="rewrite the generated pages under docs/")
+
+
+@pytest.fixture
+def held_page(request: pytest.FixtureRequest) -> "Page":
+    """Compares a generated text with a page under docs/, or writes it under `--update-pages`."""
+    return Page(update=bool(request.config.getoption("--update-pages")))
+
+
+class Page:
+    """A generated page of the documentation, held to what is committed."""
+
+    def __init__(self, *, update: bool) -> None:
+        self._update = update
+
+    def check(self, path: str, text: str) -> None:
+        """Fail if the page at `path` under docs/ is not `text`."""
+        page = ROOT / "docs" / path
+        if self._update:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(text, encoding="utf-8")
+        assert page.read_text(encoding="utf-8") == text, f"run: pytest {__file__} --update-pages"
+
+
+@pytest.fixture(autouse=True)
+def _isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the caches, tokens or git settings of the person who runs it, nor the hub."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HF_TOKEN", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
