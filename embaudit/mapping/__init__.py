@@ -1,1 +1,5 @@
-"""Which tensor of one checkpoint is which of another."""
+"""Two checkpoints to one map: which tensor is which, and whether their values agree."""
+
+from embaudit.mapping.tensors import map_tensors
+
+__all__ = ["map_tensors"]

@@ -1,0 +1,129 @@
+"""The stage itself: two snapshots, or whatever names them, to one diff.
+
+Knows in which order the parts of a diff are made; each part is a module of its own.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+
+import attrs
+
+from embaudit.diffing.documents import field_changes
+from embaudit.diffing.files import FileDiff, diff_files, file_change
+from embaudit.diffing.weights import WeightComparison
+from embaudit.errors import EmbauditError
+from embaudit.formats.fields import quoted
+from embaudit.model.diff import FieldChange, SnapshotDiff
+from embaudit.model.files import CommitInfo, History, Snapshot
+from embaudit.model.limits import DEFAULT_LIMITS, Limits
+from embaudit.model.tensor_map import Depth
+from embaudit.reading import read_document
+from embaudit.sources import open_snapshot
+
+SnapshotTarget = Snapshot | str | os.PathLike[str]
+"""A snapshot, or anything that `open_snapshot` takes."""
+
+MAX_NOTES = 100
+"""Notes of one diff; a repository of thousands of broken files does not bury the rest."""
+
+
+def diff_snapshots(
+    old: SnapshotTarget,
+    new: SnapshotTarget,
+    *,
+    depth: Depth | str = Depth.HEADERS,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Callable[[int], None] | None = None,
+) -> SnapshotDiff:
+    """What changed from one snapshot to another: files, settings, tensors, commits.
+
+    Files are compared by digest. Where the two sources list no digest in common, small files are read; weight
+    files of equal size are told apart by their headers, by sampled values, or at depth `full` by all their
+    bytes, and are `uncompared` if that proves nothing. What cannot be read is a note, never an error.
+
+    Args:
+        old: The snapshot before.
+        new: The snapshot after.
+        depth: How much of the tensor data may be read: `headers`, `sampled` or `full`.
+        limits: What bounds the reading.
+        progress: Called with the number of bytes of tensor data that were just done with.
+
+    Raises:
+        UsageError: If `depth` is no depth.
+        TargetError: If a target is not understood or not found.
+        SourceError: If a snapshot cannot be listed.
+        LimitError: If a listing exceeds a limit.
+    """
+    depth = Depth.parse(depth)
+    old, new = _opened(old, limits), _opened(new, limits)
+    files = diff_files(old, new, depth, limits)
+    comparison = WeightComparison(old=old, new=new, depth=depth, limits=limits, progress=progress)
+    weights = comparison.run(files.touched)
+    files = _with_proven(files, weights.differing, old, new)
+    changes, document_notes = _diff_documents(old, new, (change.path for change in files.modified), limits)
+    commits, commit_notes = _commits(old, new)
+    return SnapshotDiff(
+        old=old,
+        new=new,
+        added=files.added,
+        removed=files.removed,
+        modified=files.modified,
+        renamed=files.renamed,
+        uncompared=files.uncompared,
+        commits=commits,
+        field_changes=changes,
+        tensors=weights.tensors,
+        notes=_bounded((*commit_notes, *files.notes, *document_notes, *weights.notes)),
+    )
+
+
+def _opened(target: SnapshotTarget, limits: Limits) -> Snapshot:
+    return target if isinstance(target, Snapshot) else open_snapshot(target, limits=limits)
+
+
+def _with_proven(files: FileDiff, differing: frozenset[str], old: Snapshot, new: Snapshot) -> FileDiff:
+    """The files, those that their tensors prove to differ moved from `uncompared` to `modified`."""
+    proven = [file_change(old, new, path) for path in files.uncompared if path in differing]
+    return attrs.evolve(
+        files,
+        modified=tuple(sorted((*files.modified, *proven), key=lambda change: change.path)),
+        uncompared=tuple(path for path in files.uncompared if path not in differing),
+    )
+
+
+def _diff_documents(
+    old: Snapshot, new: Snapshot, paths: Iterable[str], limits: Limits
+) -> tuple[tuple[FieldChange, ...], tuple[str, ...]]:
+    changes: list[FieldChange] = []
+    notes: list[str] = []
+    for path in paths:
+        if PurePosixPath(path).suffix.lower() != ".json":
+            continue
+        try:
+            before, after = read_document(old, path, limits), read_document(new, path, limits)
+        except EmbauditError as error:
+            notes.append(f"{quoted(path)} could not be compared field by field: {error}")
+            continue
+        found, left_out = field_changes(path, before, after)
+        changes.extend(found)
+        notes.extend(left_out)
+    return tuple(changes), tuple(notes)
+
+
+def _bounded(notes: tuple[str, ...]) -> tuple[str, ...]:
+    left_out = len(notes) - MAX_NOTES
+    return (*notes[:MAX_NOTES], f"{left_out} more notes are not told") if left_out > 0 else notes
+
+
+def _commits(old: Snapshot, new: Snapshot) -> tuple[tuple[CommitInfo, ...], tuple[str, ...]]:
+    """The commits between the two, where they are of one repository and the newer one's source knows it."""
+    history: object = new.reader
+    if old.commit is None or new.commit is None or old.repo_id != new.repo_id:
+        return (), ()
+    if not isinstance(history, History):
+        return (), ()
+    try:
+        return history.commits_between(old.commit, new.commit), ()
+    except EmbauditError as error:
+        return (), (f"The commits between the two snapshots are not known: {error}",)

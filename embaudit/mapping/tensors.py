@@ -1,0 +1,80 @@
+"""The stage itself: two checkpoints, or whatever names them, to one map with as many values as asked for.
+
+Leaves names and ties to `embaudit.mapping.joining` and values to `embaudit.values`.
+"""
+
+import os
+from collections.abc import Callable
+
+import attrs
+
+from embaudit.errors import TargetError
+from embaudit.mapping.joining import join_checkpoints
+from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.files import Reader, Snapshot
+from embaudit.model.limits import DEFAULT_LIMITS, Limits
+from embaudit.model.tensor_map import Comparison, Depth, TensorMap, TensorPair
+from embaudit.reading import open_checkpoint
+from embaudit.values import compare_many
+
+CheckpointTarget = Checkpoint | Snapshot | str | os.PathLike[str]
+"""A checkpoint, or anything that `open_checkpoint` takes."""
+
+
+def map_tensors(
+    left: CheckpointTarget,
+    right: CheckpointTarget,
+    *,
+    depth: Depth | str = Depth.HEADERS,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Callable[[int], None] | None = None,
+) -> TensorMap:
+    """Which tensor of one checkpoint is which of the other, and whether their values agree.
+
+    Tensors are paired by name, by the naming rules of `embaudit.mapping.names`, and never by value. Of a
+    training checkpoint only the state dict takes part. A name that has no partner only because the other
+    writer stored shared elements once is told as tied. Pairs of different shapes are never compared.
+
+    Args:
+        left: The one checkpoint; an older one, by custom.
+        right: The other.
+        depth: How much of the tensor data may be read: `headers`, `sampled` or `full`.
+        limits: What bounds the reading.
+        progress: Called with the number of bytes of tensor data that were just done with.
+
+    Raises:
+        UsageError: If `depth` is no depth.
+        TargetError: If a target is not understood or not found, or values are asked for of a checkpoint that
+            knows no way to its bytes (one out of a report).
+        SourceError: If bytes cannot be read.
+        FormatError: If a weight file is malformed.
+        LimitError: If a weight file exceeds a limit.
+    """
+    depth = Depth.parse(depth)
+    left, right = _opened(left, limits), _opened(right, limits)
+    joined = join_checkpoints(left, right)
+    if depth is Depth.HEADERS:
+        return joined
+    comparable = [pair for pair in joined.pairs if pair.left_shape == pair.right_shape]
+    left_reader, right_reader = _reader(left), _reader(right)
+    jobs = [
+        (left.tensors[pair.left], left_reader, right.tensors[pair.right], right_reader) for pair in comparable
+    ]
+    compared = compare_many(jobs, depth=depth, limits=limits, progress=progress)
+    judged = {pair.left: _judged(pair, each) for pair, each in zip(comparable, compared, strict=True)}
+    pairs = tuple(judged.get(pair.left, pair) for pair in joined.pairs)
+    return attrs.evolve(joined, depth=depth, pairs=pairs)
+
+
+def _judged(pair: TensorPair, comparison: Comparison) -> TensorPair:
+    return attrs.evolve(pair, **attrs.asdict(comparison, recurse=False))
+
+
+def _opened(target: CheckpointTarget, limits: Limits) -> Checkpoint:
+    return target if isinstance(target, Checkpoint) else open_checkpoint(target, limits=limits)
+
+
+def _reader(checkpoint: Checkpoint) -> Reader:
+    if checkpoint.reader is None:
+        raise TargetError(f"{checkpoint.name}: its values cannot be compared, for its bytes are not at hand")
+    return checkpoint.reader
