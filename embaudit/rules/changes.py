@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from embaudit.model.diff import FieldChange, SnapshotDiff
+from embaudit.model.files import FileKind
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
 from embaudit.model.tensor_map import Agreement, TensorMap
@@ -141,3 +142,32 @@ def difference_evidence(tensors: TensorMap) -> dict[str, JSON]:
         "reshaped": listed(pair.left for pair in tensors.reshaped),
         "changed": listed(pair.left for pair in tensors.changed),
     }
+
+
+_DECISIVE = {FileKind.CONFIG, FileKind.POOLING, FileKind.TOKENIZER, FileKind.CODE}
+"""Files that a loader takes its settings from, or that it runs."""
+
+
+@rule("EMB014", Severity.WARNING)
+def decisive_file_came_or_went(diff: SnapshotDiff) -> Iterator[Observation]:
+    """A file that decides embeddings appeared, disappeared or changed as a whole.
+
+    Loaders fall back to defaults for a settings file that is not there: without `1_Pooling/config.json`
+    sentence-transformers pools by the mean and text-embeddings-inference from 1.5.1 on takes the first token.
+    A vocabulary, a merges file or remote code that changed has no fields to compare, and changes vectors all
+    the same.
+    """
+    told = {change.file for change in diff.field_changes}
+    appeared = [entry.path for entry in diff.added if entry.kind in _DECISIVE]
+    appeared += [each.new_path for each in diff.renamed if each.kind in _DECISIVE]
+    disappeared = [entry.path for entry in diff.removed if entry.kind in _DECISIVE]
+    disappeared += [each.old_path for each in diff.renamed if each.kind in _DECISIVE]
+    changed = [each.path for each in diff.modified if each.kind in _DECISIVE and each.path not in told]
+    for paths, what in ((appeared, "appeared"), (disappeared, "disappeared"), (changed, "changed")):
+        for path in paths:
+            yield Observation(
+                message=f"`{path}` {what} between the two snapshots.",
+                where=Where(path=path),
+                evidence={"change": what, "old_commit": diff.old.commit, "new_commit": diff.new.commit},
+                remedy="Compare embeddings of the two snapshots before you move the pin.",
+            )

@@ -7,7 +7,7 @@ import pytest
 
 from embaudit.model.checkpoint import CheckpointFormat, Oddity, PickleGlobal, PickleSummary, ShardIndex
 from embaudit.model.declaration import BadDocument, Declaration
-from embaudit.model.diff import FieldChange, SnapshotDiff
+from embaudit.model.diff import FieldChange, FileChange, SnapshotDiff
 from embaudit.model.dtypes import DType
 from embaudit.model.facts import (
     Absent,
@@ -124,6 +124,12 @@ def a_change(**fields: Any) -> FieldChange:
     )
 
 
+def a_file_change(path: str) -> FileChange:
+    """A file with other content."""
+    entry = make_entry(path)
+    return FileChange(path=path, kind=entry.kind, old=entry, new=attrs.evolve(entry, size=11))
+
+
 CASES = (
     Case("EMB001", "a cached branch", (cached(revision="main"),), ((W, "revision"),)),
     Case("EMB001", "no revision was asked for", (cached(),), ((W, "revision"),)),
@@ -227,6 +233,27 @@ CASES = (
         ((N, "model.safetensors"),),
     ),
     Case("EMB013", "everything was compared", (a_diff(),)),
+    Case(
+        "EMB014",
+        "the pooling settings disappeared",
+        (a_diff(removed=(make_entry("1_Pooling/config.json"),)),),
+        ((W, "1_Pooling/config.json"),),
+    ),
+    Case(
+        "EMB014", "remote code appeared", (a_diff(added=(make_entry("modeling.py"),)),), ((W, "modeling.py"),)
+    ),
+    Case(
+        "EMB014",
+        "the vocabulary changed",
+        (a_diff(modified=(a_file_change("vocab.txt"),)),),
+        ((W, "vocab.txt"),),
+    ),
+    Case(
+        "EMB014",
+        "settings whose fields EMB011 tells",
+        (a_diff(modified=(a_file_change("1_Pooling/config.json"),), field_changes=(a_change(),)),),
+    ),
+    Case("EMB014", "only a document appeared", (a_diff(added=(make_entry("README.md"),)),)),
     Case("EMB101", "safetensors and .bin", (BOTH,), ((N, "model.safetensors"),)),
     Case(
         "EMB101",
