@@ -1,1 +1,96 @@
-"""Audit the weight files of embedding models before they enter a notebook, a pipeline or a service."""
+"""Audit the weight files of embedding models before they enter a notebook, a pipeline or a service.
+
+How data flows, one call an arrow, in `embaudit.pipeline`:
+
+    target            "cache:org/name@revision", a folder, PATH@revision of a git clone
+      |  sources      where bytes come from
+    Snapshot          one commit and its file listing
+      |  reading      bytes to headers and documents; nothing is unpickled or executed
+      +-> Declaration    what the repository says: config, modules, pooling, tokenizer
+      +-> Checkpoint     what the bytes are: a table of tensors, from headers alone
+      |  mapping, diffing, values
+      +-> TensorMap      which tensor is which between two checkpoints, and whether their values agree
+      +-> SnapshotDiff   what changed between two snapshots
+      |  rules
+    Finding, Skipped  what was found, and what could not be asked
+      |
+    AuditReport       all of it, as text, JSON or HTML
+
+Example:
+    >>> import tempfile, embaudit
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = embaudit.audit(folder)
+    >>> [finding.code for finding in report.findings]
+    ['EMB108', 'EMB002']
+
+`import embaudit` loads nothing else: each name comes in when it is first used. torch and numpy come in when
+tensor values are looked at, and an audit that reads headers only never does that.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from embaudit.version import VERSION
+
+__version__ = VERSION
+
+_HOMES = {
+    "embaudit.diffing": ("diff_snapshots",),
+    "embaudit.errors": (
+        "EmbauditError",
+        "FormatError",
+        "LimitError",
+        "SourceError",
+        "TargetError",
+        "UsageError",
+    ),
+    "embaudit.mapping": ("map_tensors",),
+    "embaudit.model.checkpoint": (
+        "Checkpoint",
+        "CheckpointFormat",
+        "Oddity",
+        "PickleGlobal",
+        "PickleSummary",
+        "ShardIndex",
+    ),
+    "embaudit.model.declaration": ("BadDocument", "Declaration"),
+    "embaudit.model.diff": ("FieldChange", "FileChange", "FileRename", "SnapshotDiff"),
+    "embaudit.model.dtypes": ("DType",),
+    "embaudit.model.files": (
+        "CacheState",
+        "CommitInfo",
+        "FileEntry",
+        "FileKind",
+        "FileState",
+        "History",
+        "Reader",
+        "Snapshot",
+    ),
+    "embaudit.model.findings": ("Finding", "Severity", "Skipped", "Where"),
+    "embaudit.model.limits": ("DEFAULT_LIMITS", "Limits"),
+    "embaudit.model.record": ("Cost",),
+    "embaudit.model.tensor_map": ("Agreement", "Comparison", "Depth", "TensorMap", "TensorPair", "TiedName"),
+    "embaudit.model.tensors": ("TensorInfo",),
+    "embaudit.pipeline": ("audit",),
+    "embaudit.reading": ("open_checkpoint",),
+    "embaudit.report": ("AuditReport", "FindingsError"),
+    "embaudit.sources": ("open_snapshot",),
+}
+"""The public names by the module that defines them; `__init__.pyi` tells type checkers the same."""
+
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - one list of the names is enough
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'embaudit' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

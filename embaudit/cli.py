@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +25,7 @@ from embaudit.reading import open_checkpoint
 from embaudit.report import FORMATS, AuditReport
 from embaudit.report.codec import render_json
 from embaudit.report.text import render_checkpoint, render_diff, render_map, render_text
+from embaudit.version import VERSION
 
 PASSED, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
 """The exit codes."""
@@ -61,7 +61,7 @@ _FAIL_ON = click.option(
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("embaudit"), prog_name="embaudit")
+@click.version_option(VERSION, prog_name="embaudit")
 def cli() -> None:
     """Tell, before a model enters your code, whether its weight files are what they should be."""
 

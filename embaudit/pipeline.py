@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from importlib.metadata import version
 
 import attrs
 
@@ -41,6 +40,7 @@ from embaudit.rules import ask_rules, without
 from embaudit.sources import open_snapshot
 from embaudit.sources.metered import metered
 from embaudit.values import file_digest, git_blob_sha1, scan_many
+from embaudit.version import VERSION
 
 Target = str | os.PathLike[str] | Snapshot
 
@@ -93,7 +93,7 @@ def audit(
         against=None if against is None else _name_of(against, None),
         depth=depth,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        tool_version=version("embaudit"),
+        tool_version=VERSION,
         files=snapshot.files,
         declaration=facts.one(Declaration) or Declaration(),
         checkpoints={checkpoint.name: checkpoint for checkpoint in facts.every(Checkpoint)},

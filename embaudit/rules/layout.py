@@ -45,6 +45,7 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
         message=(
             f"{len(offset):,} of {count(len(checkpoint.tensors), 'tensor')} begin inside a storage."
             f" {_OFFSET_IN_BYTES}: they load this file without an error and give wrong vectors."
+            f" `{offset[0].name}` begins at byte {offset[0].start:,}; they read it from {_byte_read(offset[0]):,}."
         ),
         where=Where(path=checkpoint.name, tensor=offset[0].name),
         evidence={
@@ -66,14 +67,18 @@ def _is_misread(tensor: TensorInfo) -> bool:
     return tensor.storage_offset > 0 and tensor.n_elements > 0 and tensor.dtype in _CANDLE_DTYPES
 
 
+def _byte_read(tensor: TensorInfo) -> int:
+    """Where a reader begins that skips the offset in bytes."""
+    return tensor.start - tensor.storage_offset * (tensor.dtype.item_bytes - 1)
+
+
 def _misread(tensor: TensorInfo) -> JSON:
-    storage_start = tensor.start - tensor.storage_offset * tensor.dtype.item_bytes
     return {
         "name": tensor.name,
         "storage": tensor.storage,
         "storage_offset": tensor.storage_offset,
         "byte_to_read": tensor.start,
-        "byte_read": storage_start + tensor.storage_offset,
+        "byte_read": _byte_read(tensor),
     }
 
 

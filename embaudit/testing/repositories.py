@@ -84,7 +84,7 @@ def flat(tensors: Mapping[str, Any]) -> dict[str, Any]:
     import torch  # noqa: PLC0415 - on demand
 
     buffer = torch.cat([tensor.reshape(-1) for tensor in tensors.values()])
-    pieces = buffer.split([tensor.numel() for tensor in tensors.values()])
+    pieces = torch.split(buffer, [tensor.numel() for tensor in tensors.values()])
     return {
         name: piece.view(tensor.shape) for (name, tensor), piece in zip(tensors.items(), pieces, strict=True)
     }

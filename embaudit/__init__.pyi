@@ -1,0 +1,102 @@
+# What type checkers see: `__init__.py` loads the same names when they are first used.
+
+from embaudit.diffing import diff_snapshots as diff_snapshots
+from embaudit.errors import EmbauditError as EmbauditError
+from embaudit.errors import FormatError as FormatError
+from embaudit.errors import LimitError as LimitError
+from embaudit.errors import SourceError as SourceError
+from embaudit.errors import TargetError as TargetError
+from embaudit.errors import UsageError as UsageError
+from embaudit.mapping import map_tensors as map_tensors
+from embaudit.model.checkpoint import Checkpoint as Checkpoint
+from embaudit.model.checkpoint import CheckpointFormat as CheckpointFormat
+from embaudit.model.checkpoint import Oddity as Oddity
+from embaudit.model.checkpoint import PickleGlobal as PickleGlobal
+from embaudit.model.checkpoint import PickleSummary as PickleSummary
+from embaudit.model.checkpoint import ShardIndex as ShardIndex
+from embaudit.model.declaration import BadDocument as BadDocument
+from embaudit.model.declaration import Declaration as Declaration
+from embaudit.model.diff import FieldChange as FieldChange
+from embaudit.model.diff import FileChange as FileChange
+from embaudit.model.diff import FileRename as FileRename
+from embaudit.model.diff import SnapshotDiff as SnapshotDiff
+from embaudit.model.dtypes import DType as DType
+from embaudit.model.files import CacheState as CacheState
+from embaudit.model.files import CommitInfo as CommitInfo
+from embaudit.model.files import FileEntry as FileEntry
+from embaudit.model.files import FileKind as FileKind
+from embaudit.model.files import FileState as FileState
+from embaudit.model.files import History as History
+from embaudit.model.files import Reader as Reader
+from embaudit.model.files import Snapshot as Snapshot
+from embaudit.model.findings import Finding as Finding
+from embaudit.model.findings import Severity as Severity
+from embaudit.model.findings import Skipped as Skipped
+from embaudit.model.findings import Where as Where
+from embaudit.model.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
+from embaudit.model.limits import Limits as Limits
+from embaudit.model.record import Cost as Cost
+from embaudit.model.tensor_map import Agreement as Agreement
+from embaudit.model.tensor_map import Comparison as Comparison
+from embaudit.model.tensor_map import Depth as Depth
+from embaudit.model.tensor_map import TensorMap as TensorMap
+from embaudit.model.tensor_map import TensorPair as TensorPair
+from embaudit.model.tensor_map import TiedName as TiedName
+from embaudit.model.tensors import TensorInfo as TensorInfo
+from embaudit.pipeline import audit as audit
+from embaudit.reading import open_checkpoint as open_checkpoint
+from embaudit.report import AuditReport as AuditReport
+from embaudit.report import FindingsError as FindingsError
+from embaudit.sources import open_snapshot as open_snapshot
+
+__version__: str
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Agreement",
+    "AuditReport",
+    "BadDocument",
+    "CacheState",
+    "Checkpoint",
+    "CheckpointFormat",
+    "CommitInfo",
+    "Comparison",
+    "Cost",
+    "DType",
+    "Declaration",
+    "Depth",
+    "EmbauditError",
+    "FieldChange",
+    "FileChange",
+    "FileEntry",
+    "FileKind",
+    "FileRename",
+    "FileState",
+    "Finding",
+    "FindingsError",
+    "FormatError",
+    "History",
+    "LimitError",
+    "Limits",
+    "Oddity",
+    "PickleGlobal",
+    "PickleSummary",
+    "Reader",
+    "Severity",
+    "ShardIndex",
+    "Skipped",
+    "Snapshot",
+    "SnapshotDiff",
+    "SourceError",
+    "TargetError",
+    "TensorInfo",
+    "TensorMap",
+    "TensorPair",
+    "TiedName",
+    "UsageError",
+    "Where",
+    "audit",
+    "diff_snapshots",
+    "map_tensors",
+    "open_checkpoint",
+    "open_snapshot",
+]

@@ -1,0 +1,82 @@
+"""Counting what reading costs: calls and bytes, for the report and for tests that hold a budget."""
+
+import threading
+
+import attrs
+
+from embaudit.errors import SourceError
+from embaudit.model.files import CommitInfo, History, Reader, Snapshot
+
+
+class Meter:
+    """How many reads were made and how many bytes they gave. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._bytes = 0
+
+    @property
+    def requests(self) -> int:
+        """Calls to a reader so far, those that failed included."""
+        return self._requests
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that the calls gave; a call that failed gave none."""
+        return self._bytes
+
+    def count(self, *, requests: int = 0, n_bytes: int = 0) -> None:
+        """Add to the counts."""
+        with self._lock:
+            self._requests += requests
+            self._bytes += n_bytes
+
+
+class MeteredReader:
+    """A reader that counts what goes through it, and changes nothing."""
+
+    def __init__(self, reader: Reader, meter: Meter) -> None:
+        self._reader = reader
+        self._meter = meter
+
+    def read(self, path: str, start: int, stop: int) -> bytes:
+        """As the reader inside does, counted."""
+        self._meter.count(requests=1)
+        data = self._reader.read(path, start, stop)
+        self._meter.count(n_bytes=len(data))
+        return data
+
+    def read_into(self, path: str, start: int, buffer: memoryview) -> None:
+        """As the reader inside does, counted."""
+        self._meter.count(requests=1)
+        self._reader.read_into(path, start, buffer)
+        self._meter.count(n_bytes=buffer.nbytes)
+
+
+class MeteredHistory(MeteredReader):
+    """A metered reader of a source that knows its history; asking for commits is not counted."""
+
+    def __init__(self, reader: Reader, history: History, meter: Meter) -> None:
+        super().__init__(reader, meter)
+        self._history = history
+
+    def commits_between(self, old: str, new: str) -> tuple[CommitInfo, ...]:
+        """As the history inside does."""
+        return self._history.commits_between(old, new)
+
+
+def metered(snapshot: Snapshot) -> tuple[Snapshot, Meter]:
+    """The same snapshot with every read counted, and the meter that counts.
+
+    Raises:
+        SourceError: If the snapshot has no reader: it comes out of a report, not out of a source.
+    """
+    reader = snapshot.reader
+    if reader is None:
+        raise SourceError("this snapshot comes without its bytes: it was not opened from a source")
+    meter = Meter()
+    counted = (
+        MeteredHistory(reader, reader, meter) if isinstance(reader, History) else MeteredReader(reader, meter)
+    )
+    return attrs.evolve(snapshot, reader=counted), meter

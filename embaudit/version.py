@@ -1,0 +1,3 @@
+"""The version of embaudit, in one place: the package metadata takes it from here."""
+
+VERSION = "0.1.0"

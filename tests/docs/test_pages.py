@@ -1,0 +1,181 @@
+"""The README and every page of the documentation: code and commands run, links lead somewhere."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+import embaudit
+from embaudit import cli
+from embaudit.model.limits import Limits
+from embaudit.testing.repositories import (
+    bert_settings,
+    bert_tensors,
+    cache_commit,
+    save_safetensors,
+    save_torch,
+)
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+COMMITS = {"v1": "1" * 40, "v2": "2" * 40}
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the pages talk about: a model, its weight files, a clone, a cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    tensors = bert_tensors()
+    save_torch(tensors, tmp_path / "pytorch_model.bin")
+    save_safetensors(tensors, tmp_path / "model.safetensors")
+    before = bert_settings() | {"pytorch_model.bin": (tmp_path / "pytorch_model.bin").read_bytes()}
+    after = before | {"model.safetensors": (tmp_path / "model.safetensors").read_bytes()}
+    _write(tmp_path / "my-model", after)
+    _clone(tmp_path / "clone", before, after)
+    cache_commit(tmp_path / "cache", "org/name", COMMITS["v1"], before, ref="v1")
+    cache_commit(tmp_path / "cache", "org/name", COMMITS["v2"], after, ref="main")
+    return tmp_path
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+
+
+def _clone(folder: Path, before: dict[str, bytes], after: dict[str, bytes]) -> None:
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    folder.mkdir()
+    _git(folder, "init", "--quiet")
+    for tag, title, files in (("v1", "First", before), ("v2", "Add safetensors", after)):
+        _write(folder, files)
+        _git(folder, "add", ".")
+        _git(folder, *who, "commit", "--quiet", "-m", title)
+        _git(folder, "tag", tag)
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.usefixtures("workplace")
+def test_the_python_of_a_page_runs(page: Path) -> None:
+    """Every Python block of the page runs, in order, in one namespace."""
+    document = Sybil(parsers=[PythonCodeBlockParser()]).parse(page)
+
+    for example in document.examples():
+        example.evaluate()
+
+
+def _commands(page: Path) -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("embaudit ")]
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [
+        pytest.param(page, command, id=f"{page.name}: {command}")
+        for page in PAGES
+        for command in _commands(page)
+    ],
+)
+@pytest.mark.usefixtures("workplace")
+def test_the_commands_of_a_page_run(page: Path, command: str) -> None:
+    """Every embaudit command of the page ends with 0 or 1: it was understood, and its target was audited."""
+    command = command.replace("COMMIT", COMMITS["v1"])
+    result = CliRunner().invoke(cli.cli, shlex.split(command)[1:])
+
+    assert result.exit_code in {0, 1}, (page, result.output, result.exception)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    """Every relative link of the page names a file that is there."""
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_every_page_can_be_reached() -> None:
+    """Following links from the README reaches every page of the documentation."""
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop().resolve()
+        if page in reached or page.suffix != ".md" or not page.exists():
+            continue
+        reached.add(page)
+        waiting += [
+            page.parent / link for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+        ]
+
+    assert set(PAGES) - reached == set()
+
+
+def _signature_page(held: Any, path: str, lines: list[str]) -> None:
+    held.check(path, "\n".join(lines) + "\n")
+
+
+def test_every_public_name_is_in_the_reference(held_page: Any) -> None:
+    """The API page lists every name of `embaudit.__all__` with the first line of its docstring."""
+    lines = [
+        "# The Python API",
+        "",
+        "Everything here is importable from `embaudit`; `help(name)` has the whole text.",
+        "",
+    ]
+    lines += ["| name | |", "|---|---|"]
+    for name in sorted(embaudit.__all__, key=str.lower):
+        documented = type(getattr(embaudit, name)) if name.isupper() else getattr(embaudit, name)
+        summary = (documented.__doc__ or "").strip().partition("\n")[0].replace("|", "\\|")
+        assert summary, name
+        lines.append(f"| `{name}` | {summary} |")
+
+    _signature_page(held_page, "reference/api.md", lines)
+
+
+def test_every_limit_is_in_the_reference(held_page: Any) -> None:
+    """The page of limits lists every field of `Limits` with its value and its reason."""
+    text = re.sub(r"\n {12,}", " ", Limits.__doc__ or "")
+    reasons = dict(re.findall(r"^ {8}(\w+): (.+)$", text, re.MULTILINE))
+    lines = [
+        "# The limits",
+        "",
+        "Each is a field of `embaudit.Limits`, which `audit()` and its kin take as *limits*.",
+        "",
+    ]
+    lines += ["| limit | value | what it bounds |", "|---|---|---|"]
+    defaults = Limits()
+    for name in Limits.__slots__:
+        if name.startswith("__"):
+            continue
+        lines.append(f"| `{name}` | {getattr(defaults, name):,} | {reasons[name]} |")
+
+    _signature_page(held_page, "reference/limits.md", lines)
+
+
+def test_the_command_line_is_in_the_reference(held_page: Any) -> None:
+    """The page of the command line is the help text of every command."""
+    runner = CliRunner()
+    lines = [
+        "# The command line",
+        "",
+        "Exit codes: 0 passed, 1 findings or differences, 2 usage, 3 could not be audited.",
+    ]
+    for command in ("", *sorted(cli.cli.commands)):
+        asked = [command, "--help"] if command else ["--help"]
+        shown = runner.invoke(cli.cli, asked, prog_name="embaudit", terminal_width=100).output
+        lines += ["", f"## embaudit {command}".rstrip(), "", "```", shown.strip(), "```"]
+
+    _signature_page(held_page, "reference/cli.md", lines)
