@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from tqdm import tqdm
@@ -25,6 +25,7 @@ from embaudit.reading import open_checkpoint
 from embaudit.report import FORMATS, AuditReport
 from embaudit.report.codec import render_json
 from embaudit.report.text import render_checkpoint, render_diff, render_map, render_text
+from embaudit.report.wording import plain
 from embaudit.version import VERSION
 
 PASSED, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
@@ -60,7 +61,19 @@ _FAIL_ON = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Auditing(click.Group):
+    """Turns what embaudit raises into one clear line and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except EmbauditError as error:
+            click.echo(f"embaudit: {plain(str(error))}", err=True)
+            context.exit(USAGE if isinstance(error, UsageError) else NOT_AUDITED)
+
+
+@click.group(cls=_Auditing, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="embaudit")
 def cli() -> None:
     """Tell, before a model enters your code, whether its weight files are what they should be."""
@@ -200,13 +213,6 @@ def _progress(depth: str) -> Iterator[Callable[[int], None]]:
 
 
 def main() -> NoReturn:
-    """Run the command line; what cannot be audited ends with a clear message and exit code 3."""
-    try:
-        cli()
-    except UsageError as error:
-        click.echo(f"embaudit: {error}", err=True)
-        sys.exit(USAGE)
-    except EmbauditError as error:
-        click.echo(f"embaudit: {error}", err=True)
-        sys.exit(NOT_AUDITED)
+    """Run the command line, and leave with its exit code."""
+    cli()
     sys.exit(PASSED)

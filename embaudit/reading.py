@@ -28,19 +28,8 @@ from embaudit.model.files import FileKind, FileState, Snapshot, kind_of
 from embaudit.model.frozen import JSON
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.refs import PathTarget, parse_target
+from embaudit.model.weights import WEIGHTS_IN_ORDER, preferred_weights
 from embaudit.sources import open_file, open_snapshot
-
-LOADER_ORDER = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
-"""The weights that transformers opens when it is told nothing, first come first taken.
-
-Source: https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/modeling_utils.py,
-`_get_resolved_checkpoint_files`, unchanged since 4.30.
-"""
 
 SHARD_READERS = 8
 """Shards read at once: enough to hide the latency of a network, few enough for a disk."""
@@ -168,9 +157,9 @@ def checkpoint_names(
 ) -> tuple[str, ...]:
     """The files that `read_checkpoint` takes, each a checkpoint of its own: indexes and single files.
 
-    A file that an index claims counts only if loaders open it by its name all the same (`LOADER_ORDER`); a
-    file named like a shard never does (see `orphan_shards`). The root comes first, then folder by folder; in
-    each, safetensors before the rest, and the names of `LOADER_ORDER` before others.
+    A file that an index claims counts only if loaders open it by its name all the same (`WEIGHTS_IN_ORDER`);
+    a file named like a shard never does (see `orphan_shards`). The root comes first, then folder by folder; in
+    each, safetensors before the rest, and the names of `WEIGHTS_IN_ORDER` before others.
 
     Args:
         snapshot: Where to look.
@@ -207,14 +196,14 @@ def _claimed(indexes: Iterable[ShardIndex]) -> set[str]:
 
 
 def _stands_alone(path: str, claimed: Collection[str]) -> bool:
-    if path.rpartition("/")[2] in LOADER_ORDER:
+    if path.rpartition("/")[2] in WEIGHTS_IN_ORDER:
         return True
     return path not in claimed and _SHARD.search(path) is None
 
 
 def _rank(path: str) -> tuple[str, bool, int, str]:
     folder, _, name = path.rpartition("/")
-    order = LOADER_ORDER.index(name) if name in LOADER_ORDER else len(LOADER_ORDER)
+    order = WEIGHTS_IN_ORDER.index(name) if name in WEIGHTS_IN_ORDER else len(WEIGHTS_IN_ORDER)
     is_safetensors = _indexed(name).endswith(".safetensors")
     return folder, not is_safetensors, order, path
 
@@ -269,10 +258,10 @@ def open_checkpoint(
     """The checkpoint at a target, from headers alone.
 
     Args:
-        target: A weight file or index on this disk, anything else that a target may be, a snapshot, or a
-            checkpoint, which is given back as it is.
+        target: A weight file or index on this disk (here `model.safetensors` means the file), anything else
+            that a target may be, a snapshot, or a checkpoint, which is given back as it is.
         name: The weight file or index inside the repository. Without it, the one that loaders open first
-            (`LOADER_ORDER`), else the only one in the root, else the only one there is.
+            (`WEIGHTS_IN_ORDER`), else the only one in the root, else the only one there is.
         revision: For a target that has revisions, as for `embaudit.sources.open_snapshot`.
         limits: Bounds on everything that is read.
 
@@ -298,13 +287,22 @@ def open_checkpoint(
 
 
 def _path_of_file(target: str | os.PathLike[str]) -> Path | None:
-    """The file on this disk that a target names, or None: what is wrong then is for `open_snapshot`."""
+    """The file on this disk that a target names, or None: what is wrong then is for `open_snapshot`.
+
+    A name alone never means a folder, but one that ends like a weight file and is one means that file: no
+    repository is called `model.safetensors`.
+    """
     try:
+        if kind_of(os.fspath(target)) in _WEIGHT_KINDS and Path(target).is_file():
+            return Path(target)
         parsed = parse_target(target)
         path = Path(parsed.text).expanduser() if isinstance(parsed, PathTarget) else None
         return path if path is not None and path.is_file() else None
     except (OSError, RuntimeError, TypeError, ValueError):
         return None
+
+
+_WEIGHT_KINDS = {FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX}
 
 
 def _refuse(argument: str, value: str | None) -> None:
@@ -313,9 +311,9 @@ def _refuse(argument: str, value: str | None) -> None:
 
 
 def _first_name(snapshot: Snapshot, limits: Limits) -> str:
-    for name in LOADER_ORDER:
-        if name in snapshot.files:
-            return name
+    preferred = preferred_weights(snapshot.files)
+    if preferred is not None:
+        return preferred
     names = checkpoint_names(snapshot, limits=limits)
     if not names:
         raise TargetError(f"no weight file is among the {len(snapshot.files)} files of the snapshot")

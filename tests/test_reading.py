@@ -16,8 +16,8 @@ from embaudit.model.checkpoint import CheckpointFormat
 from embaudit.model.files import CacheState, FileState, Snapshot
 from embaudit.model.frozen import FrozenMapping
 from embaudit.model.limits import Limits
+from embaudit.model.weights import WEIGHTS_IN_ORDER
 from embaudit.reading import (
-    LOADER_ORDER,
     SHARD_GROUP,
     checkpoint_names,
     open_checkpoint,
@@ -468,10 +468,12 @@ def test_opens_what_safetensors_wrote(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        pytest.param([*LOADER_ORDER, "a.safetensors"], LOADER_ORDER[0], id="all"),
-        pytest.param([*LOADER_ORDER[1:], "a.safetensors"], LOADER_ORDER[1], id="no single safetensors"),
-        pytest.param([*LOADER_ORDER[2:], "a.safetensors"], LOADER_ORDER[2], id="no safetensors"),
-        pytest.param([*LOADER_ORDER[3:], "a.safetensors"], LOADER_ORDER[3], id="index of bin"),
+        pytest.param([*WEIGHTS_IN_ORDER, "a.safetensors"], WEIGHTS_IN_ORDER[0], id="all"),
+        pytest.param(
+            [*WEIGHTS_IN_ORDER[1:], "a.safetensors"], WEIGHTS_IN_ORDER[1], id="no single safetensors"
+        ),
+        pytest.param([*WEIGHTS_IN_ORDER[2:], "a.safetensors"], WEIGHTS_IN_ORDER[2], id="no safetensors"),
+        pytest.param([*WEIGHTS_IN_ORDER[3:], "a.safetensors"], WEIGHTS_IN_ORDER[3], id="index of bin"),
         pytest.param(["a.bin", "sub/model.safetensors"], "a.bin", id="only one in the root"),
         pytest.param(["sub/model.safetensors"], "sub/model.safetensors", id="only one at all"),
     ],
@@ -527,3 +529,16 @@ def test_targets_that_name_nothing_are_target_errors(target: str) -> None:
     """Whatever the text, a target that is not understood or not there is a TargetError."""
     with pytest.raises(TargetError):
         open_checkpoint(target)
+
+
+def test_a_bare_name_of_a_weight_file_is_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its folder `model.safetensors` needs no `./`; a folder does, and so does a name not there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(weights("a"))
+    (tmp_path / "folder").mkdir()
+
+    assert set(open_checkpoint("model.safetensors").tensors) == {"a"}
+    with pytest.raises(TargetError):
+        open_checkpoint("folder")
+    with pytest.raises(TargetError):
+        open_checkpoint("other.safetensors")
