@@ -116,11 +116,12 @@ def _resolve_all(weight_map: Mapping[str, JSON], folder: str) -> dict[str, str]:
     resolved: dict[str, str] = {}
     result = {}
     for tensor, value in weight_map.items():
-        if not isinstance(value, str) or value not in resolved:
+        path = resolved.get(value) if isinstance(value, str) else None
+        if path is None:
             with inside(quoted(tensor)):
                 shard = expect(value, TEXT)
-                resolved[shard] = _resolve(shard, folder)
-        result[tensor] = resolved[shard]
+                path = resolved[shard] = _resolve(shard, folder)
+        result[tensor] = path
     return result
 
 

@@ -298,3 +298,11 @@ def test_oddities_of_shards_are_kept() -> None:
     )
 
     assert checkpoint.oddities == (oddity,)
+
+
+@given(st.dictionaries(st.text(max_size=5), st.sampled_from(["a.bin", "b.bin", "c.bin"])))
+def test_every_tensor_keeps_its_own_shard(weight_map: dict[str, str]) -> None:
+    """However the shards alternate, each tensor is mapped to the file that the document names for it."""
+    data = json.dumps({"weight_map": weight_map}).encode()
+
+    assert dict(parse_shard_index(data, "model.safetensors.index.json").weight_map) == weight_map
