@@ -4,6 +4,7 @@ No script, no external resource. Colours are those of the page around it, so tha
 Every text from the repository is stripped of invisible characters and escaped.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -68,6 +69,11 @@ def _text(value: object) -> str:
     return escape(plain(str(value)))
 
 
+def _prose(text: str) -> str:
+    """A sentence, in which what stands between backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", _text(text))
+
+
 def _code(value: object) -> str:
     return f"<code>{_text(value)}</code>"
 
@@ -102,10 +108,10 @@ def _finding(finding: Finding) -> str:
     evidence = _table(
         ("evidence", "value"), ((_text(name), _value(value)) for name, value in finding.evidence.items())
     )
-    remedy = f"<div>What to do: {_text(finding.remedy)}</div>" if finding.remedy else ""
+    remedy = f"<div>What to do: {_prose(finding.remedy)}</div>" if finding.remedy else ""
     return (
         f'<div class="finding {finding.severity}"><span class="label">{finding.severity}</span>'
-        f" {_text(finding.code)} {_code(finding.where)}<div>{_text(finding.message)}</div>{remedy}"
+        f" {_text(finding.code)} {_code(finding.where)}<div>{_prose(finding.message)}</div>{remedy}"
         f"{_details('Evidence', evidence)}</div>"
     )
 
