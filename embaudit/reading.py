@@ -77,12 +77,12 @@ def _absence(snapshot: Snapshot, path: str) -> str:
     return f"{quoted(path)} is not among the {len(snapshot.files)} files of the snapshot"
 
 
-def _read_small(snapshot: Snapshot, path: str, limits: Limits) -> bytes:
-    """A whole file that is meant to be one JSON document."""
+def _read_small(snapshot: Snapshot, path: str, limits: Limits, limit: str = "json_bytes") -> bytes:
+    """A whole file that is meant to be one JSON document, if it keeps to the limit of that name."""
     view = view_file(snapshot, path)
-    if view.size > limits.json_bytes:
-        problem = f"the file has {view.size} bytes, the limit for JSON is {limits.json_bytes}"
-        raise LimitError(problem, path, "json_bytes")
+    allowed: int = getattr(limits, limit)
+    if view.size > allowed:
+        raise LimitError(f"the file has {view.size} bytes, {limit} allows {allowed}", path, limit)
     return view.read(0, view.size)
 
 
@@ -120,7 +120,7 @@ def _read_declared(
     for path in paths:
         repeated: list[str] = []
         try:
-            data = _read_small(snapshot, path, limits)
+            data = _read_small(snapshot, path, limits, "settings_bytes")
             documents[path] = parse_declared(data, path, limits, on_duplicate=repeated.append)
         except (SourceError, FormatError, LimitError) as error:
             bad.append(BadDocument(path=path, problem=str(error)))

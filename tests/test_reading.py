@@ -126,7 +126,7 @@ def test_a_document_over_the_limit_is_not_read() -> None:
     """Size is checked against the listing, before a byte is read."""
     snapshot, meter = metered(snapshot_of(**{"a.json": b"{}" * 10}))
 
-    with pytest.raises(LimitError, match="20 bytes, the limit for JSON is 19") as caught:
+    with pytest.raises(LimitError, match="20 bytes, json_bytes allows 19") as caught:
         read_document(snapshot, "a.json", Limits(json_bytes=19))
 
     assert (caught.value.where, caught.value.limit, meter.requests) == ("a.json", "json_bytes", 0)
@@ -157,7 +157,7 @@ def test_a_declaration_is_the_settings_of_the_repository() -> None:
     )
     snapshot = with_file(snapshot, "1_Pooling/config.json", state=FileState.BROKEN_LINK)
 
-    declaration = read_declaration(snapshot, Limits(json_bytes=299))
+    declaration = read_declaration(snapshot, Limits(settings_bytes=299))
 
     assert set(declaration.documents) == {"config.json", "modules.json", "head/config.json"}
     assert declaration.model_type == "bert"
@@ -172,7 +172,7 @@ def test_a_declaration_is_the_settings_of_the_repository() -> None:
     assert "repeats 1 key ('a')" in problems["head/config.json"]
     assert "line 1 column 2" in problems["tokenizer_config.json"]
     assert "symbolic link to nothing" in problems["1_Pooling/config.json"]
-    assert "the limit for JSON is 299" in problems["adapter_config.json"]
+    assert "settings_bytes allows 299" in problems["adapter_config.json"]
 
 
 def test_an_empty_repository_declares_nothing() -> None:

@@ -16,12 +16,15 @@ class Limits:
         folder_depth: Folders inside folders of one repository.
         json_bytes: Bytes of one JSON document. The largest shard index in the wild has about 9 MB, tokenizers
             up to about 40 MB.
+        settings_bytes: Bytes of one settings file of the declaration. The largest, tokenizer settings with
+            thousands of added tokens, have about 1 MB.
         json_depth: Arrays and objects inside one another, in JSON documents other than safetensors headers.
         safetensors_header_bytes: Bytes of one safetensors header. The format allows 100,000,000; 25 MB are
             about 200,000 tensors, and the same bound that huggingface_hub applies.
         zip_directory_bytes: Bytes of a zip's central directory: 16 MiB are about 200,000 storages.
         pickle_bytes: Bytes of one pickle stream inside a checkpoint.
-        pickle_opcodes: Opcodes that one stream may hold; a tensor takes about 40.
+        pickle_opcodes: Opcodes that one stream may hold; a tensor takes about 40, and an opcode may take 200
+            bytes of memory.
         pickle_memo: Entries that one stream may remember.
         pickle_depth: Containers inside one another when the result is walked.
         pickle_integer_bytes: Bytes of one LONG. torch writes at most 9 (sizes) or 10 (its magic number).
@@ -40,11 +43,12 @@ class Limits:
     files: int = 100_000
     folder_depth: int = 64
     json_bytes: int = 64 * MIB
+    settings_bytes: int = 4 * MIB
     json_depth: int = 128
     safetensors_header_bytes: int = 25_000_000
     zip_directory_bytes: int = 16 * MIB
     pickle_bytes: int = 64 * MIB
-    pickle_opcodes: int = 20_000_000
+    pickle_opcodes: int = 5_000_000
     pickle_memo: int = 5_000_000
     pickle_depth: int = 64
     pickle_integer_bytes: int = 256
