@@ -18,18 +18,19 @@ order, sharding and file format on either side.
     and mixtures of kinds must be equal numbers; nothing is rounded. With one dtype: one side is the other
     rounded through a narrower type and back, `float32 -> float16 -> float32`, and differences are *many*.
 `close`
-    Differences are *many*, and either only signs of zero and NaN payloads differ, or none is larger than a
-    tolerance of the narrower type: `|left - right| <= t * (m + mean)`, where `t` is `tally.RELATIVE_TOLERANCE` (1.3e-6 for float32, 1e-3 for float16, 1.6e-2 for
-    bfloat16), `m` the larger magnitude of the two, and `mean` the average of `m` over all differing
-    elements. The second term forgives values near zero the rounding noise of their neighbours.
+    Differences are *many*, and either only signs of zero and NaN payloads differ, or none is larger than
+    a tolerance of the narrower type: `|left - right| <= t * (m + mean)`, where `t` is
+    `tally.RELATIVE_TOLERANCE` (1.3e-6 for float32, 1e-3 for float16, 1.6e-2 for bfloat16), `m` the larger
+    magnitude of the two, and `mean` the average of `m` over all differing elements. The second term
+    forgives values near zero the rounding noise of their neighbours.
 `different`
     Everything else: NaN or infinity against another value, one damaged bit, another model.
 
 *Many* means at least two elements and at least one in sixteen (of those looked at). Rounding and
 recomputing change nearly every element of a tensor; damage and tampering change few. So a single flipped
-bit is always `different`, however small the change, be it the sign of a zero; and one training step with a learning rate of 1e-6 is `different` too, since it moves weights of
-usual size by far more than the tolerance. There is no absolute tolerance: some tensors are that small
-throughout.
+bit is always `different`, however small the change, be it the sign of a zero; and one training step with
+a learning rate of 1e-6 is `different` too, since it moves weights of usual size by far more than the
+tolerance. There is no absolute tolerance: some tensors are that small throughout.
 
 Complex numbers compare by their parts, with the rules of the parts' type. Packed, sub-byte and quantised
 types compare by bits with their own type, where bits that differ are `different`, and are `not-compared`
