@@ -76,6 +76,7 @@ def test_a_sound_repository_raises_no_alarm(depth: str) -> None:
 
 
 HALVES = {name: tensor.half() for name, tensor in TENSORS.items()}
+ROUNDED = {name: tensor.half().float() for name, tensor in TENSORS.items()}
 PREFIXED = {f"bert.{name}": tensor for name, tensor in TENSORS.items()}
 RESET, RESIZED, TURNED = torch.zeros(32), torch.zeros(7), torch.zeros(3, 4).t()
 LEGACY = torch_file(TENSORS, _use_new_zipfile_serialization=False)
@@ -91,6 +92,7 @@ FAULTS: dict[str, tuple[dict[str, bytes], str, str]] = {
         "sampled",
         "EMB106",
     ),
+    "rounded values": (repository(model=safetensors_file(ROUNDED)), "full", "EMB109"),
     "no weights": (repository(model=None, pytorch_model=None), "headers", "EMB108"),
     "a flat storage": (repository(model=None, pytorch_model=torch_file(flat(TENSORS))), "headers", "EMB110"),
     "strides": (repository(pytorch_model=torch_file(TENSORS | {"t": TURNED})), "headers", "EMB112"),

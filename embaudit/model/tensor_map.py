@@ -172,7 +172,15 @@ class TensorMap:
         return tuple(pair for pair in self.pairs if pair.values in {Agreement.CLOSE, Agreement.DIFFERENT})
 
     @property
+    def rounded(self) -> tuple[TensorPair, ...]:
+        """Pairs of one dtype, one side of which went through a narrower type and back."""
+        return tuple(
+            pair for pair in self.pairs if pair.cast is not None and pair.left_dtype == pair.right_dtype
+        )
+
+    @property
     def same_model(self) -> bool:
         """Whether names, dtypes, shapes and, as far as they were compared, values are the same."""
-        differs = (self.only_left, self.only_right, self.renamed, self.recast, self.reshaped, self.changed)
-        return not any(differs)
+        values = (self.changed, self.rounded)
+        headers = (self.only_left, self.only_right, self.renamed, self.recast, self.reshaped)
+        return not any((*headers, *values))

@@ -126,6 +126,7 @@ def differences(tensors: TensorMap) -> str:
         (len(tensors.reshaped), "with another shape"),
         (len(tensors.changed) - n_close, "with other values"),
         (n_close, "with values that are close"),
+        (len(tensors.rounded), "rounded through a narrower type"),
     )
     return ", ".join(f"{count(number, 'tensor')} {what}" for number, what in counted if number)
 
@@ -141,6 +142,7 @@ def difference_evidence(tensors: TensorMap) -> dict[str, JSON]:
         "recast": listed(pair.left for pair in tensors.recast),
         "reshaped": listed(pair.left for pair in tensors.reshaped),
         "changed": listed(pair.left for pair in tensors.changed),
+        "rounded": listed(pair.left for pair in tensors.rounded),
     }
 
 

@@ -194,6 +194,29 @@ def no_weights(files: WeightFiles) -> Iterator[Observation]:
         )
 
 
+@rule("EMB109", Severity.WARNING)
+def values_were_rounded_in_one_format(compared: ComparedValues) -> Iterator[Observation]:
+    """One format holds values that went through a narrower type and back.
+
+    Both files store the same dtype, and one of them was once saved as, say, float16: its values are exactly
+    the other's, rounded. Nothing in the headers tells. Vectors differ slightly with the file that a loader
+    picks. Asked at depth sampled and full.
+    """
+    tensors = compared.tensors
+    rounded = tensors.rounded
+    if rounded:
+        casts = sorted({pair.cast or "" for pair in rounded})
+        yield Observation(
+            message=(
+                f"{count(len(rounded), 'tensor')} of `{tensors.left}` and `{tensors.right}` equal but for rounding:"
+                f" {', '.join(casts)}."
+            ),
+            where=Where(path=tensors.right, tensor=rounded[0].right),
+            evidence={"casts": casts, "names": listed(pair.right for pair in rounded)},
+            remedy="Find out which file lost precision, and convert it again from the other.",
+        )
+
+
 def folder_of(path: str) -> str:
     """The folder of a file inside the repository; empty for the root."""
     parent = str(PurePosixPath(path).parent)

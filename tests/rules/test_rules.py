@@ -35,6 +35,7 @@ from embaudit.testing.facts import (
     make_tensor,
 )
 
+CAST = Agreement.IDENTICAL_AFTER_CAST
 E, W, N = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
@@ -322,6 +323,17 @@ CASES = (
     Case("EMB107", "no ties", (a_map(make_pair("a")),)),
     Case("EMB108", "no weights at all", (WeightFiles(),), ((W, "files"),)),
     Case("EMB108", "weights", (BIN_ONLY,)),
+    Case(
+        "EMB109",
+        "float32 that was once float16",
+        (ComparedValues(tensors=a_map(make_pair("a", values=CAST, cast="float32 -> float16 -> float32"))),),
+        ((W, "model.safetensors: a"),),
+    ),
+    Case(
+        "EMB109",
+        "another dtype, which EMB104 tells",
+        (ComparedValues(tensors=a_map(make_pair("a", values=CAST, cast="...", right_dtype=DType.FLOAT16))),),
+    ),
     Case(
         "EMB110",
         "a flat storage, and nothing else to read",
