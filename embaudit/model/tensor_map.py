@@ -64,8 +64,9 @@ class Comparison:
         cast: The cast that makes the values identical, from the wider type to the narrower: `float32 ->
             float16`; for a round trip, all three types. None if no cast does, or none is needed.
         max_abs_diff: Largest absolute difference over elements that are finite on both sides, at most the
-            largest float64; None if the values were not compared or are identical, or no such pair of elements
-            exists. With one dtype only elements whose bits differ count. Complex numbers differ by their parts.
+            largest float64; None if the values were not compared or are identical, or no such pair of
+            elements exists. With one dtype only elements whose bits differ count. Complex numbers differ by
+            their parts.
         max_rel_diff: Largest `|left - right| / max(|left|, |right|)` over the same elements, or None.
         first_difference: Index of the first element, in C order, whose bits (after the cast, if any) differ.
         n_different: How many elements differ in that sense.

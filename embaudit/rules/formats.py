@@ -208,7 +208,7 @@ def values_were_rounded_in_one_format(compared: ComparedValues) -> Iterator[Obse
         casts = sorted({pair.cast or "" for pair in rounded})
         yield Observation(
             message=(
-                f"{count(len(rounded), 'tensor')} of `{tensors.left}` and `{tensors.right}` equal but for rounding:"
+                f"{count(len(rounded), 'tensor')} rounded in one of `{tensors.left}` and `{tensors.right}`:"
                 f" {', '.join(casts)}."
             ),
             where=Where(path=tensors.right, tensor=rounded[0].right),

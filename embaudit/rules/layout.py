@@ -45,7 +45,8 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
         message=(
             f"{len(offset):,} of {count(len(checkpoint.tensors), 'tensor')} begin inside a storage."
             f" {_OFFSET_IN_BYTES}: they load this file without an error and give wrong vectors."
-            f" `{offset[0].name}` begins at byte {offset[0].start:,}; they read it from {_byte_read(offset[0]):,}."
+            f" `{offset[0].name}` begins at byte {offset[0].start:,};"
+            f" they read it from {_byte_read(offset[0]):,} on."
         ),
         where=Where(path=checkpoint.name, tensor=offset[0].name),
         evidence={

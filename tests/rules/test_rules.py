@@ -608,7 +608,7 @@ def test_a_finding_says_what_where_and_what_to_do(case: Case) -> None:
 
 
 def test_evidence_of_offsets_names_the_byte_that_should_be_and_the_byte_that_is_read() -> None:
-    """An offset is skipped in bytes by candle 0.4 to 0.8: 6 elements of 4 bytes begin at 24, it reads at 6."""
+    """Between 0.4 and 0.8 candle 0.4 to 0.8 skips an offset in bytes: 6 elements of 4 bytes are 24 bytes, it skips 6."""
     tensor = make_tensor("second", storage_offset=6, start=1024)
 
     findings, _ = ask_rules([RULES["EMB110"]], Facts(known=(make_checkpoint((FIRST, tensor)), BIN_ONLY)))
