@@ -157,9 +157,9 @@ def checkpoint_names(
 ) -> tuple[str, ...]:
     """The files that `read_checkpoint` takes, each a checkpoint of its own: indexes and single files.
 
-    A file that an index claims counts only if loaders open it by its name all the same (`WEIGHTS_IN_ORDER`);
-    a file named like a shard never does (see `orphan_shards`). The root comes first, then folder by folder; in
-    each, safetensors before the rest, and the names of `WEIGHTS_IN_ORDER` before others.
+    A file that an index claims counts only if loaders open it by its name all the same (`WEIGHTS_IN_ORDER`),
+    and a file named like a shard never does (see `orphan_shards`). The root comes first, then folder by
+    folder; in each, safetensors before the rest, and the names of `WEIGHTS_IN_ORDER` before others.
 
     Args:
         snapshot: Where to look.

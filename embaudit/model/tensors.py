@@ -65,11 +65,20 @@ class TensorInfo:
     @property
     def is_contiguous(self) -> bool:
         """Whether the elements lie in C order without gaps, as torch rules: sizes of 1 do not count."""
+        return self._is_packed(range(len(self.shape) - 1, -1, -1))
+
+    @property
+    def is_column_major(self) -> bool:
+        """Whether the elements lie in Fortran order without gaps: a transposed contiguous tensor."""
+        return self._is_packed(range(len(self.shape)))
+
+    def _is_packed(self, innermost_first: Iterable[int]) -> bool:
         if 0 in self.shape:
             return True
         step = 1
-        for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
-            if size != 1 and stride != step:
+        for dimension in innermost_first:
+            size = self.shape[dimension]
+            if size != 1 and self.stride[dimension] != step:
                 return False
             step *= size
         return True

@@ -34,17 +34,19 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
     `storage_offset` in elements. candle, the reader inside text-embeddings-inference, refused such files
     before 0.4.0, skips that many *bytes* in 0.4.0 to 0.8.4, and reads them right from 0.9.0 on. In the middle
     period it loads without an error and the model gives unrelated vectors. A warning where safetensors lie
-    beside the file, because loaders prefer those.
+    beside the file, because loaders prefer those, and where other tensors of the file have strides that
+    candle refuses.
     """
     if checkpoint.format is not CheckpointFormat.TORCH_ZIP:
         return
     offset = [tensor for tensor in checkpoint.tensors.values() if _is_misread(tensor)]
     if not offset:
         return
+    refused = [tensor for tensor in checkpoint.tensors.values() if not _is_readable(tensor)]
     yield Observation(
         message=(
             f"{len(offset):,} of {count(len(checkpoint.tensors), 'tensor')} begin inside a storage."
-            f" {_OFFSET_IN_BYTES}: they load this file without an error and give wrong vectors."
+            f" {_OFFSET_IN_BYTES}: {_consequence(refused)}."
             f" `{offset[0].name}` begins at byte {offset[0].start:,};"
             f" they read it from {_byte_read(offset[0]):,} on."
         ),
@@ -60,12 +62,24 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
             "Serve a revision with model.safetensors, convert the file (save contiguous clones),"
             " or upgrade to text-embeddings-inference 1.7.0 or candle 0.9."
         ),
-        severity=Severity.WARNING if _has_safetensors(checkpoint.name, files) else None,
+        severity=Severity.WARNING if refused or _has_safetensors(checkpoint.name, files) else None,
     )
 
 
+def _consequence(refused: list[TensorInfo]) -> str:
+    if refused:
+        return f"unless they refuse the file for the strides of `{refused[0].name}`, they give wrong vectors"
+    return "they load this file without an error and give wrong vectors"
+
+
+def _is_readable(tensor: TensorInfo) -> bool:
+    """Whether candle takes the strides: rows side by side, or columns."""
+    return tensor.is_contiguous or tensor.is_column_major
+
+
 def _is_misread(tensor: TensorInfo) -> bool:
-    return tensor.storage_offset > 0 and tensor.n_elements > 0 and tensor.dtype in _CANDLE_DTYPES
+    wide = tensor.n_elements > 0 and tensor.dtype in _CANDLE_DTYPES
+    return tensor.storage_offset > 0 and wide and _is_readable(tensor)
 
 
 def _byte_read(tensor: TensorInfo) -> int:
@@ -184,8 +198,8 @@ def state_dict_is_nested(checkpoint: Checkpoint) -> Iterator[Observation]:
     """The model's tensors lie below the top level of the file.
 
     A training checkpoint keeps them under a key such as `state_dict` or `model`. Loaders that look at the top
-    level only find none of them: candle's `VarBuilder::from_pth` sees zero tensors, and transformers treats
-    the wrapper's keys as unexpected and starts every parameter at random values.
+    level only find none of them: candle's `VarBuilder::from_pth` sees zero tensors, transformers 4.57 treats
+    the wrapper's keys as unexpected and starts every parameter at random values, transformers 5.23 refuses.
     """
     if checkpoint.state_dict:
         yield Observation(
@@ -216,7 +230,8 @@ def big_endian(checkpoint: Checkpoint) -> Iterator[Observation]:
     """The file was written on a big-endian machine.
 
     torch swaps the bytes when it reads; candle ignores the file's `byteorder` record
-    (candle-core/src/pickle.rs at 63810239) and reads garbage.
+    (candle-core/src/pickle.rs at 63810239) and reads garbage; transformers 4.57 and 5.23 crash the process,
+    because they load through `map_location="meta"`, where torch 2.13 swaps bytes that are not there.
     """
     swapped = [tensor.name for tensor in checkpoint.tensors.values() if tensor.byte_order == "big"]
     if swapped:

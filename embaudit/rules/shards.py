@@ -51,7 +51,8 @@ def shard_is_orphaned(files: WeightFiles) -> Iterator[Observation]:
 def indexed_tensor_is_missing(checkpoint: Checkpoint) -> Iterator[Observation]:
     """The index maps a tensor to a shard that does not hold it.
 
-    The parameter stays at random values, or the loader refuses.
+    transformers 5.23 reports the parameter as missing and starts it at random values; transformers 4.57 says
+    nothing and leaves it without any memory behind it, so that the model gives other vectors on each call.
     """
     if checkpoint.index is None:
         return

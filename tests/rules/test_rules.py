@@ -346,6 +346,17 @@ CASES = (
         (make_checkpoint((FIRST, OFFSET)), BOTH),
         ((W, "pytorch_model.bin: second"),),
     ),
+    Case(
+        "EMB110",
+        "a flat storage in which another tensor has strides that candle refuses",
+        (make_checkpoint((FIRST, OFFSET, make_tensor("gaps", (2, 3), stride=(6, 1)))), BIN_ONLY),
+        ((W, "pytorch_model.bin: second"),),
+    ),
+    Case(
+        "EMB110",
+        "an offset tensor that candle refuses for its strides",
+        (make_checkpoint((attrs.evolve(OFFSET, stride=(6, 1)),)), BIN_ONLY),
+    ),
     Case("EMB110", "storages of their own", (make_checkpoint((FIRST,)), BIN_ONLY)),
     Case(
         "EMB110",
@@ -608,7 +619,7 @@ def test_a_finding_says_what_where_and_what_to_do(case: Case) -> None:
 
 
 def test_evidence_of_offsets_names_the_byte_that_should_be_and_the_byte_that_is_read() -> None:
-    """Between 0.4 and 0.8 candle 0.4 to 0.8 skips an offset in bytes: 6 elements of 4 bytes are 24 bytes, it skips 6."""
+    """Where 6 elements of 4 bytes, 24 bytes, are to be skipped, candle 0.4 to 0.8 skips 6 bytes."""
     tensor = make_tensor("second", storage_offset=6, start=1024)
 
     findings, _ = ask_rules([RULES["EMB110"]], Facts(known=(make_checkpoint((FIRST, tensor)), BIN_ONLY)))
