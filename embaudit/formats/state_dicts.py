@@ -116,10 +116,12 @@ def state_dict_tensors(checkpoint: Checkpoint) -> Mapping[str, TensorInfo]:
 
 def tied_groups(tensors: Iterable[TensorInfo]) -> tuple[frozenset[str], ...]:
     """The groups of names whose tensors are exactly the same elements; tensors without elements never are."""
+    held = [tensor for tensor in tensors if tensor.stop > tensor.start]
+    if len({(tensor.storage, tensor.start) for tensor in held}) == len(held):
+        return ()  # as in most files; worth asking first, for the rest takes longer than a tensor's pickle
     by_start: dict[tuple[str, str, int], list[TensorInfo]] = {}
-    for tensor in tensors:
-        if tensor.stop > tensor.start:
-            by_start.setdefault((tensor.file, tensor.storage, tensor.start), []).append(tensor)
+    for tensor in held:
+        by_start.setdefault((tensor.file, tensor.storage, tensor.start), []).append(tensor)
     groups: dict[tuple[object, ...], list[str]] = {}
     for candidates in by_start.values():
         if len(candidates) > 1:

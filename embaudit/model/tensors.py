@@ -18,10 +18,6 @@ def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(stride))
 
 
-def _integers(values: Iterable[int]) -> tuple[int, ...]:
-    return tuple(values)
-
-
 @attrs.frozen(kw_only=True, slots=True)
 class TensorInfo:
     """One named tensor of a checkpoint, as its header describes it.
@@ -43,8 +39,8 @@ class TensorInfo:
 
     name: str
     dtype: DType
-    shape: tuple[int, ...] = attrs.field(converter=_integers)
-    stride: tuple[int, ...] = attrs.field(converter=_integers)
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
     storage_offset: int
     storage: str
     file: str
