@@ -81,12 +81,8 @@ def kind_of(path: str) -> FileKind:
         return FileKind.TOKENIZER
     if name.startswith(_TRAINING_STEMS):
         return FileKind.TRAINING
-    if suffix in _WEIGHT_SUFFIXES and name.startswith(_FOREIGN_STEMS):
-        return FileKind.FOREIGN_WEIGHTS
-    if suffix in _WEIGHT_SUFFIXES:
-        return FileKind.WEIGHTS
-    if suffix in _FOREIGN_SUFFIXES:
-        return FileKind.FOREIGN_WEIGHTS
+    if suffix in _WEIGHT_SUFFIXES | _FOREIGN_SUFFIXES:
+        return FileKind.FOREIGN_WEIGHTS if _is_foreign(pure) else FileKind.WEIGHTS
     if name in _DOC_NAMES or pure.stem.lower() in _DOC_NAMES or suffix in {".md", ".pdf", ".png", ".jpg"}:
         return FileKind.DOCS
     if suffix == ".py":
@@ -95,6 +91,16 @@ def kind_of(path: str) -> FileKind:
         pooled = any("pooling" in part.lower() for part in pure.parts[:-1])
         return FileKind.POOLING if pooled else FileKind.CONFIG
     return FileKind.OTHER
+
+
+def _is_foreign(pure: PurePosixPath) -> bool:
+    """Whether a file with the ending of weights belongs to another program than torch or safetensors."""
+    in_package = any(
+        part.endswith(".mlpackage") for part in pure.parts
+    )  # Core ML calls its weights weight.bin
+    return (
+        in_package or pure.suffix.lower() in _FOREIGN_SUFFIXES or pure.name.lower().startswith(_FOREIGN_STEMS)
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -57,10 +57,10 @@ class Agreement(str, enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class Comparison:
-    """How the values of two tensors of equal shape compare.
+    """How the values of two tensors compare.
 
     Attributes:
-        values: The verdict.
+        values: The verdict; `not-compared` at depth `headers` or when the shapes differ.
         cast: The cast that makes the values identical, from the wider type to the narrower: `float32 ->
             float16`; for a round trip, all three types. None if no cast does, or none is needed.
         max_abs_diff: Largest absolute difference over elements that are finite on both sides, at most the
@@ -72,7 +72,7 @@ class Comparison:
         n_different: How many elements differ in that sense.
     """
 
-    values: Agreement
+    values: Agreement = Agreement.NOT_COMPARED
     cast: str | None = None
     max_abs_diff: float | None = None
     max_rel_diff: float | None = None
@@ -81,8 +81,8 @@ class Comparison:
 
 
 @attrs.frozen(kw_only=True)
-class TensorPair:
-    """Two tensors, one of each checkpoint, that stand for the same parameter.
+class TensorPair(Comparison):
+    """Two tensors, one of each checkpoint, that stand for the same parameter, and how they compare.
 
     Attributes:
         left: Name on the left.
@@ -92,12 +92,6 @@ class TensorPair:
         right_dtype: Stored type on the right.
         left_shape: Shape on the left.
         right_shape: Shape on the right.
-        values: Whether the values agree; `not-compared` at depth `headers` or when the shapes differ.
-        cast: See `Comparison.cast`.
-        max_abs_diff: See `Comparison.max_abs_diff`.
-        max_rel_diff: See `Comparison.max_rel_diff`.
-        first_difference: See `Comparison.first_difference`.
-        n_different: See `Comparison.n_different`.
     """
 
     left: str
@@ -107,12 +101,6 @@ class TensorPair:
     right_dtype: DType
     left_shape: tuple[int, ...]
     right_shape: tuple[int, ...]
-    values: Agreement = Agreement.NOT_COMPARED
-    cast: str | None = None
-    max_abs_diff: float | None = None
-    max_rel_diff: float | None = None
-    first_difference: tuple[int, ...] | None = None
-    n_different: int | None = None
 
 
 @attrs.frozen(kw_only=True)

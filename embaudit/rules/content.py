@@ -130,7 +130,8 @@ def checkpoint_is_empty(checkpoint: Checkpoint) -> Iterator[Observation]:
 def weight_file_is_malformed(unreadable: UnreadableFile) -> Iterator[Observation]:
     """A weight file does not follow its format, or cannot be read.
 
-    Loaders refuse it, or read something else than its author wrote.
+    Loaders refuse it, or read something else than its author wrote. A warning for files that no loader opens
+    by their name: `.bin` is also what other programs call their files.
     """
     if not unreadable.limit:
         yield Observation(
@@ -138,7 +139,13 @@ def weight_file_is_malformed(unreadable: UnreadableFile) -> Iterator[Observation
             where=Where(path=unreadable.path),
             evidence={"problem": unreadable.problem},
             remedy="Download it again; if that does not help, take another commit.",
+            severity=None if _is_opened_by_name(unreadable.path) else Severity.WARNING,
         )
+
+
+def _is_opened_by_name(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.endswith((".safetensors", ".index.json")) or name.startswith("pytorch_model")
 
 
 @rule("EMB141", Severity.ERROR)

@@ -169,7 +169,7 @@ def legacy_format(checkpoint: Checkpoint) -> Iterator[Observation]:
         )
 
 
-@rule("EMB114", Severity.WARNING)
+@rule("EMB114", Severity.ERROR)
 def pickle_holds_more_than_tensors(checkpoint: Checkpoint) -> Iterator[Observation]:
     """The pickle holds more than tensors and plain values.
 

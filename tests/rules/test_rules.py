@@ -406,7 +406,7 @@ CASES = (
                 )
             ),
         ),
-        ((W, "pytorch_model.bin"),),
+        ((E, "pytorch_model.bin"),),
     ),
     Case("EMB114", "tensors only", (make_checkpoint(),)),
     Case("EMB114", "safetensors, which holds no pickle", (make_checkpoint(pickle=None),)),
@@ -553,7 +553,16 @@ CASES = (
     Case("EMB132", "a file without tensors", (make_checkpoint(()),), ((E, "pytorch_model.bin"),)),
     Case("EMB132", "a file with tensors", (make_checkpoint(),)),
     Case(
-        "EMB140", "a truncated file", (UnreadableFile(path="a.bin", problem="ends early"),), ((E, "a.bin"),)
+        "EMB140",
+        "a truncated file",
+        (UnreadableFile(path="1_Dense/model.safetensors", problem="ends early"),),
+        ((E, "1_Dense/model.safetensors"),),
+    ),
+    Case(
+        "EMB140",
+        "a file that no loader opens by its name",
+        (UnreadableFile(path="words.bin", problem="is something else"),),
+        ((W, "words.bin"),),
     ),
     Case(
         "EMB140",
