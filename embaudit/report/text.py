@@ -24,6 +24,9 @@ MAX_ROWS = 40
 MAX_VALUE = 60
 """Characters of one setting's value."""
 
+MAX_ITEMS = 8
+"""Items of a list that stands on one line."""
+
 _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.INFO: "36"}
 
 
@@ -173,13 +176,25 @@ def _about(checkpoint: Checkpoint) -> list[str]:
         ("dtype", dtypes(checkpoint)),
         ("size", size(checkpoint.n_bytes)),
         ("container", _container(checkpoint)),
-        ("tied", "; ".join(plain(" = ".join(sorted(group))) for group in checkpoint.tied)),
-        ("metadata", plain(", ".join(f"{key}={value}" for key, value in checkpoint.metadata.items()))),
+        ("tied", _few(" = ".join(sorted(group)) for group in checkpoint.tied)),
+        ("metadata", _few(f"{key}={as_json(value)}" for key, value in checkpoint.metadata.items())),
     ]
     lines = [f"{name:10} {value}" for name, value in rows if value]
     reasons = () if checkpoint.pickle is None else checkpoint.pickle.reasons
     lines += [f"{'':10} not tensor-only: {plain(reason)}" for reason in reasons]
     return lines + [f"{'':10} odd: {plain(odd.problem)}" for odd in checkpoint.oddities]
+
+
+def _few(items: Iterable[str]) -> str:
+    """The first few items on one line, and how many more there are."""
+    every = list(items)
+    shown = "; ".join(_cut(item) for item in every[:MAX_ITEMS])
+    return f"{shown}; ... and {len(every) - MAX_ITEMS:,} more" if len(every) > MAX_ITEMS else shown
+
+
+def _cut(text: str) -> str:
+    text = plain(text)
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 4]} ..."
 
 
 def _mappings(mappings: Sequence[TensorMap]) -> list[str]:
@@ -214,7 +229,7 @@ def _pair(pair: TensorPair) -> tuple[str, ...]:
     shape = _shape(pair.left_shape)
     if pair.left_shape != pair.right_shape:
         shape += f" -> {_shape(pair.right_shape)}"
-    values = str(pair.values)
+    values = str(pair.values) if pair.cast is None else f"{pair.values}, {pair.cast}"
     if pair.first_difference is not None:
         values += f" at {_shape(pair.first_difference)}"
     if pair.max_abs_diff is not None:
@@ -226,7 +241,9 @@ def _diff(diff: SnapshotDiff) -> Iterator[str]:
     yield f"from {short(diff.old.commit)} to {short(diff.new.commit)}"
     for commit in diff.commits:
         yield f"  commit {short(commit.commit)}  {commit.date}  {plain(commit.title)}".rstrip()
-    yield from _indented(_table(("", "file", "kind", "size"), _file_rows(diff)))
+    rows = _file_rows(diff)
+    yield from _indented(_table(("", "file", "kind", "size"), rows[:MAX_ROWS]))
+    yield from _indented(_left_out(len(rows), MAX_ROWS))
     for change in diff.field_changes[:MAX_ROWS]:
         yield f"  {_field(change)}"
     yield from (f"  {line}" for line in _left_out(len(diff.field_changes), MAX_ROWS))
@@ -256,8 +273,7 @@ def _field(change: FieldChange) -> str:
 
 
 def _value(value: JSON) -> str:
-    text = plain(as_json(value))
-    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 4]} ..."
+    return _cut(as_json(value))
 
 
 def _skipped(record: AuditRecord) -> list[str]:

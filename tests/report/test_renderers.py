@@ -158,14 +158,36 @@ def test_colour_is_only_added() -> None:
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == render_text(a_report())
 
 
-@pytest.mark.parametrize(
-    "shown",
-    [render_checkpoint(make_checkpoint([f"t{n}" for n in range(100)]), max_rows=10)],
-    ids=["checkpoint"],
+MANY = [f"name{number}" for number in range(100)]
+MANY_CHANGES = tuple(
+    FieldChange(file="config.json", field=name, affects_embeddings=True, why="because") for name in MANY
 )
-def test_long_tables_say_what_they_leave_out(shown: str) -> None:
-    """A table of 100 rows cut at 10 counts the other 90."""
-    assert "... and 90 more" in shown
+LONG = {
+    "tensors": render_checkpoint(make_checkpoint(MANY), max_rows=10),
+    "metadata": render_checkpoint(make_checkpoint(metadata=dict.fromkeys(MANY, 1))),
+    "files": render_diff(
+        SnapshotDiff(old=make_snapshot(), new=make_snapshot(), added=tuple(map(make_entry, MANY)))
+    ),
+    "fields": render_diff(SnapshotDiff(old=make_snapshot(), new=make_snapshot(), field_changes=MANY_CHANGES)),
+    "pairs": render_map(
+        TensorMap(
+            left="l",
+            right="r",
+            depth=Depth.HEADERS,
+            pairs=tuple(make_pair(f"x.{name}", name, renamed_by="prefix") for name in MANY),
+        )
+    ),
+    "names": render_map(TensorMap(left="l", right="r", depth=Depth.HEADERS, pairs=(), only_left=tuple(MANY))),
+}
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_long_lists_are_cut_and_say_so(what: str) -> None:
+    """Of a hundred names a few are shown, and the others are counted."""
+    shown = sum(name in re.split(r"[ .:=\n]+", LONG[what]) for name in MANY)
+
+    assert 0 < shown < 50
+    assert f"... and {100 - shown} more" in LONG[what]
 
 
 def test_a_map_shows_the_pairs_that_are_not_plainly_the_same() -> None:
