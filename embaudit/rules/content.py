@@ -9,7 +9,7 @@ import attrs
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import UnreadableFile, ValueScans
 from embaudit.model.findings import Observation, Severity, Where
-from embaudit.rules.evidence import MAX_LISTED, count, dimensions, listed, some
+from embaudit.rules.evidence import MAX_LISTED, be, count, dimensions, listed, some
 from embaudit.rules.registry import rule
 
 _LAYER_LISTS = {"layer", "layers", "h", "block", "blocks", "resblocks", "experts"}
@@ -57,7 +57,7 @@ def layer_has_gaps(checkpoint: Checkpoint) -> Iterator[Observation]:
         lacking = tuple(_lacking(layers))
         if lacking:
             yield Observation(
-                message=f"{count(len(lacking), 'tensor')} missing from a list of layers: {some(lacking)}.",
+                message=f"{count(len(lacking), 'tensor')} {be(len(lacking))} missing from a list of layers: {some(lacking)}.",
                 where=Where(path=checkpoint.name, tensor=lacking[0]),
                 evidence={
                     "layers": layers.prefix,

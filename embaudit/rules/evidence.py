@@ -29,6 +29,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def be(number: int) -> str:
+    """The verb for a number of things: `1 tensor is`, `3 tensors are`."""
+    return "is" if number == 1 else "are"
+
+
 def dimensions(shape: tuple[int, ...]) -> JSON:
     """A shape as evidence shows it."""
     return list(shape)

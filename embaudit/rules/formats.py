@@ -7,7 +7,7 @@ from embaudit.model.facts import ComparedValues, WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
 from embaudit.model.tensor_map import Agreement, TensorMap, TensorPair
-from embaudit.rules.evidence import count, dimensions, listed, some
+from embaudit.rules.evidence import be, count, dimensions, listed, some
 from embaudit.rules.registry import rule
 
 _RECOMPUTED_BUFFERS = ("position_ids", "rotary_emb.inv_freq")
@@ -50,7 +50,7 @@ def tensors_missing_in_one_format(tensors: TensorMap) -> Iterator[Observation]:
             continue
         harmless = all(name.endswith(_RECOMPUTED_BUFFERS) for name in names)
         yield Observation(
-            message=f"{count(len(names), 'tensor')} of `{has}` not in `{lacks}`: {some(names)}.",
+            message=f"{count(len(names), 'tensor')} of `{has}` {be(len(names))} not in `{lacks}`: {some(names)}.",
             where=Where(path=lacks, tensor=names[0]),
             evidence={"present_in": has, "absent_from": lacks, "names": listed(names)},
             remedy=f"Convert `{has}` again, or delete the file that is wrong.",
@@ -71,7 +71,8 @@ def tensors_renamed_between_formats(tensors: TensorMap) -> Iterator[Observation]
         rules = sorted({pair.renamed_by or "" for pair in renamed})
         yield Observation(
             message=(
-                f"{count(len(renamed), 'tensor')} of `{tensors.left}` named otherwise in `{tensors.right}`:"
+                f"{count(len(renamed), 'tensor')} of `{tensors.left}` {be(len(renamed))} named otherwise"
+                f" in `{tensors.right}`:"
                 f" {'; '.join(rules[:3])}."
             ),
             where=Where(path=tensors.right, tensor=renamed[0].right),
@@ -95,7 +96,8 @@ def dtypes_differ_between_formats(tensors: TensorMap) -> Iterator[Observation]:
         kinds = sorted({f"{pair.left_dtype} -> {pair.right_dtype}" for pair in recast})
         yield Observation(
             message=(
-                f"{count(len(recast), 'tensor')} stored with another dtype in `{tensors.right}` than in"
+                f"{count(len(recast), 'tensor')} {be(len(recast))} stored with another dtype in `{tensors.right}`"
+                " than in"
                 f" `{tensors.left}`: {', '.join(kinds)}."
             ),
             where=Where(path=tensors.right, tensor=recast[0].right),
@@ -172,7 +174,7 @@ def tied_names_dropped(tensors: TensorMap) -> Iterator[Observation]:
     if tensors.tied:
         yield Observation(
             message=(
-                f"{count(len(tensors.tied), 'name')} written once under another name:"
+                f"{count(len(tensors.tied), 'name')} {be(len(tensors.tied))} written once under another name:"
                 f" {some([tied.name for tied in tensors.tied])}."
             ),
             where=Where(path=tensors.right, tensor=tensors.tied[0].name),
@@ -208,7 +210,8 @@ def values_were_rounded_in_one_format(compared: ComparedValues) -> Iterator[Obse
         casts = sorted({pair.cast or "" for pair in rounded})
         yield Observation(
             message=(
-                f"{count(len(rounded), 'tensor')} rounded in one of `{tensors.left}` and `{tensors.right}`:"
+                f"{count(len(rounded), 'tensor')} {be(len(rounded))} rounded in one of"
+                f" `{tensors.left}` and `{tensors.right}`:"
                 f" {', '.join(casts)}."
             ),
             where=Where(path=tensors.right, tensor=rounded[0].right),

@@ -9,7 +9,7 @@ from embaudit.model.facts import WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
 from embaudit.model.tensors import TensorInfo
-from embaudit.rules.evidence import MAX_LISTED, count, dimensions, listed, some
+from embaudit.rules.evidence import MAX_LISTED, be, count, dimensions, listed, some
 from embaudit.rules.formats import folder_of
 from embaudit.rules.registry import rule
 
@@ -140,7 +140,10 @@ def tensors_are_not_contiguous(checkpoint: Checkpoint) -> Iterator[Observation]:
     if strided:
         names = some([one.name for one in strided])
         yield Observation(
-            message=f"{count(len(strided), 'tensor')} stored with strides that are not contiguous: {names}.",
+            message=(
+                f"{count(len(strided), 'tensor')} {be(len(strided))} stored with strides that are not"
+                f" contiguous: {names}."
+            ),
             where=Where(path=checkpoint.name, tensor=strided[0].name),
             evidence={
                 "tensors": [
@@ -236,7 +239,7 @@ def big_endian(checkpoint: Checkpoint) -> Iterator[Observation]:
     swapped = [tensor.name for tensor in checkpoint.tensors.values() if tensor.byte_order == "big"]
     if swapped:
         yield Observation(
-            message=f"{count(len(swapped), 'tensor')} in big-endian order: {some(swapped)}.",
+            message=f"{count(len(swapped), 'tensor')} {be(len(swapped))} in big-endian order: {some(swapped)}.",
             where=Where(path=checkpoint.name, tensor=swapped[0]),
             evidence={"n_tensors": len(swapped)},
             remedy="Load it with torch and save it again on a little-endian machine.",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
-from embaudit.rules.evidence import count, listed, some
+from embaudit.rules.evidence import be, count, listed, some
 from embaudit.rules.registry import rule
 
 
@@ -64,7 +64,10 @@ def indexed_tensor_is_missing(checkpoint: Checkpoint) -> Iterator[Observation]:
     ]
     if absent:
         yield Observation(
-            message=f"{count(len(absent), 'tensor')} not in the shard that the index names: {some(absent)}.",
+            message=(
+                f"{count(len(absent), 'tensor')} {be(len(absent))} not in the shard that the index names:"
+                f" {some(absent)}."
+            ),
             where=Where(path=checkpoint.name, tensor=absent[0]),
             evidence={"tensors": {name: checkpoint.index.weight_map[name] for name in absent[:20]}},
             remedy="Write the index again from the shards.",
@@ -83,7 +86,7 @@ def tensor_is_not_indexed(checkpoint: Checkpoint) -> Iterator[Observation]:
     extra = [name for name in checkpoint.tensors if name not in checkpoint.index.weight_map]
     if extra:
         yield Observation(
-            message=f"{count(len(extra), 'tensor')} of the shards not in the index: {some(extra)}.",
+            message=f"{count(len(extra), 'tensor')} of the shards {be(len(extra))} not in the index: {some(extra)}.",
             where=Where(path=checkpoint.name, tensor=extra[0]),
             evidence={"tensors": {name: checkpoint.tensors[name].file for name in extra[:20]}},
             remedy="Write the index again from the shards.",

@@ -8,7 +8,7 @@ from embaudit.model.facts import ContentCheck
 from embaudit.model.files import FileEntry, FileKind, FileState, Snapshot
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.refs import is_commit
-from embaudit.rules.evidence import count, listed
+from embaudit.rules.evidence import be, count, listed
 from embaudit.rules.registry import rule
 
 _SHORT = 12
@@ -64,7 +64,8 @@ def snapshot_is_stale(snapshot: Snapshot) -> Iterator[Observation]:
     latest = snapshot.newer[-1]
     yield Observation(
         message=(
-            f"{count(len(snapshot.newer), 'newer commit')} of this repository known here;"
+            f"{count(len(snapshot.newer), 'newer commit')} of this repository {be(len(snapshot.newer))} known"
+            " here;"
             f" the latest is {latest.commit[:_SHORT]}."
         ),
         where=Where(field="commit"),
@@ -107,7 +108,7 @@ def download_is_partial(snapshot: Snapshot) -> Iterator[Observation]:
         return
     if snapshot.cache.incomplete:
         yield Observation(
-            message=f"{count(len(snapshot.cache.incomplete), 'download')} of this repository interrupted.",
+            message=f"{_interrupted(len(snapshot.cache.incomplete))} interrupted.",
             where=Where(field="blobs"),
             evidence={"incomplete": listed(snapshot.cache.incomplete)},
             remedy="Run the download again; it resumes.",
@@ -116,11 +117,15 @@ def download_is_partial(snapshot: Snapshot) -> Iterator[Observation]:
         yield _absent(snapshot.cache.absent)
 
 
+def _interrupted(number: int) -> str:
+    return f"{count(number, 'download')} of this repository {'was' if number == 1 else 'were'}"
+
+
 def _absent(files: tuple[FileEntry, ...]) -> Observation:
     decisive = {FileKind.CONFIG, FileKind.POOLING, FileKind.TOKENIZER, FileKind.CODE}
     matters = any(entry.kind in decisive for entry in files)
     return Observation(
-        message=f"{count(len(files), 'file')} of the commit not downloaded.",
+        message=f"{count(len(files), 'file')} of the commit {be(len(files))} not in the cache.",
         where=Where(field="snapshot"),
         evidence={"absent": listed(entry.path for entry in files)},
         remedy="Download them if your loader reads them: it treats what is missing as if it did not exist.",
