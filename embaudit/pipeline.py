@@ -23,7 +23,7 @@ from embaudit.model.facts import (
     ValueScans,
     WeightFiles,
 )
-from embaudit.model.files import FileState, Snapshot
+from embaudit.model.files import FileEntry, FileState, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.record import Cost
 from embaudit.model.tensor_map import Depth, TensorMap
@@ -127,7 +127,8 @@ class _Collector:
 
     def collect(self, snapshot: Snapshot, other: Snapshot | None) -> Facts:
         """Every fact that can be had, and why the others cannot."""
-        gathered = [*self._snapshot_facts(snapshot), *self._diff_facts(snapshot, other)]
+        # A file that cannot be read is told once, however many stages meet it.
+        gathered = tuple(_once([*self._snapshot_facts(snapshot), *self._diff_facts(snapshot, other)]))
         return Facts(
             known=tuple(fact for fact in gathered if not isinstance(fact, Absent)),
             absent=tuple(fact for fact in gathered if isinstance(fact, Absent)),
@@ -165,7 +166,7 @@ class _Collector:
             try:
                 tensors = self._map(checkpoints[left], checkpoints[right])
             except _UNREADABLE as error:
-                yield _unreadable(left, error)
+                yield _unreadable(_culprit(error, checkpoints[left], checkpoints[right]), error)
                 yield Absent(kind=TensorMap, reason=f"{left} and {right} were not compared: {error}")
                 yield Absent(kind=ComparedValues, reason=f"{left} and {right} were not compared: {error}")
                 continue
@@ -203,19 +204,15 @@ class _Collector:
             checkpoint=checkpoint.name, scans=tuple(scan for scan in scans if scan.n_nan or scan.n_inf)
         )
 
-    def _content_checks(self, snapshot: Snapshot) -> Iterator[ContentCheck]:
+    def _content_checks(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
         for entry in snapshot.files.values():
-            claimed = entry.identity
-            readable = entry.state is FileState.PRESENT and entry.size is not None
-            if claimed is None or not readable or snapshot.reader is None or entry.size is None:
+            if entry.identity is None or entry.state is not FileState.PRESENT:
                 continue
-            digest = file_digest if entry.sha256 is not None else git_blob_sha1
-            yield ContentCheck(
-                path=entry.path,
-                algorithm="sha256" if entry.sha256 is not None else "git-sha1",
-                claimed=claimed,
-                computed=digest(snapshot.reader, entry.path, entry.size),
-            )
+            try:
+                yield _checked(snapshot, entry)
+            except _UNREADABLE as error:
+                yield _unreadable(entry.path, error)
+                yield Absent(kind=ContentCheck, reason=f"{entry.path} was not read")
 
     def _diff_facts(self, snapshot: Snapshot, other: Snapshot | None) -> Iterator[SnapshotDiff | Absent]:
         if other is None:
@@ -227,6 +224,36 @@ class _Collector:
 
 _UNREADABLE = (FormatError, LimitError, SourceError, TargetError)
 """What reading a file of the repository may raise: its fault, so a finding and not an exception."""
+
+
+def _checked(snapshot: Snapshot, entry: FileEntry) -> ContentCheck:
+    """The digest that the source lists for a file, beside that of the bytes."""
+    if snapshot.reader is None or entry.size is None:
+        raise SourceError(f"{entry.path} comes without a way to read it")
+    by_sha256 = entry.sha256 is not None
+    digest = file_digest if by_sha256 else git_blob_sha1
+    return ContentCheck(
+        path=entry.path,
+        algorithm="sha256" if by_sha256 else "git-sha1",
+        claimed=entry.identity or "",
+        computed=digest(snapshot.reader, entry.path, entry.size),
+    )
+
+
+def _once(facts: Iterable[Fact | Absent]) -> Iterator[Fact | Absent]:
+    told: set[UnreadableFile] = set()
+    for fact in facts:
+        if isinstance(fact, UnreadableFile):
+            if fact in told:
+                continue
+            told.add(fact)
+        yield fact
+
+
+def _culprit(error: Exception, left: Checkpoint, right: Checkpoint) -> str:
+    """Which of two checkpoints an error is about: it names the file."""
+    names_right = any(file in str(error) for file in (right.name, *right.files))
+    return right.name if names_right else left.name
 
 
 def _unreadable(path: str, error: Exception) -> UnreadableFile:

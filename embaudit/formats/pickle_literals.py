@@ -18,7 +18,7 @@ _FLOAT64: Callable[[bytes, int], tuple[float]] = Struct(">d").unpack_from
 
 _DIGITS_PER_BYTE = 3
 """More decimal digits than one byte of an integer can need, and room for a sign or a prefix."""
-_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.))", re.DOTALL)
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.))")
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 _VERBATIM = {b"\\", b"'", b'"'}
 
@@ -215,8 +215,6 @@ def _unescape(match: re.Match[bytes]) -> bytes:
         return bytes([int(hexadecimal, 16)])
     if octal is not None:
         return bytes([int(octal, 8) & 0xFF])
-    if letter == b"\n":
-        return b""
     return letter if letter in _VERBATIM else _ESCAPED.get(letter, b"\\" + letter)
 
 

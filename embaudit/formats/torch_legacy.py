@@ -16,7 +16,7 @@ from embaudit.formats.pickle_row import PickleRow
 from embaudit.formats.state_dicts import find_tensors, tied_groups
 from embaudit.formats.torch_globals import UNTYPED_STORAGES, global_key
 from embaudit.formats.torch_pickles import foreign_names, summarise
-from embaudit.formats.torch_storages import Storage, resolve_storages
+from embaudit.formats.torch_storages import LEGACY_ITEMS, Storage, resolve_storages
 from embaudit.formats.torch_tensors import Places
 from embaudit.formats.view import ByteView
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat, Oddity
@@ -45,7 +45,7 @@ def parse_torch_legacy(view: ByteView, limits: Limits) -> Checkpoint:
         pickles.append(row.next())
     oddities = _check_machine(view, pickles[2].value)
     references = [reference for pickled in pickles for reference in pickled.persistent_ids]
-    storages, strangers = resolve_storages(references)
+    storages, strangers = resolve_storages(references, LEGACY_ITEMS)
     oddities += _untyped(view, references)
     starts = _storage_starts(view, row.at, _keys(pickles[4].value), storages, oddities)
     places = Places(file=view.path, starts=starts, byte_order="little")

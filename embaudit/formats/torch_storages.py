@@ -15,6 +15,10 @@ from embaudit.formats.pickle_nodes import Global, PersistentId, PickleValue
 from embaudit.formats.torch_globals import STORAGES
 from embaudit.model.dtypes import DType
 
+ZIP_ITEMS = 5
+"""Items of a reference in a zip file."""
+LEGACY_ITEMS = 6
+"""Items of a reference in a legacy file."""
 _MAX_STRANGERS = 100
 """References to something else that are told one by one."""
 _MAX_KEY = 1024
@@ -42,8 +46,14 @@ class Storage:
     position: int
 
 
-def resolve_storages(references: Iterable[PersistentId]) -> tuple[dict[str, Storage], tuple[str, ...]]:
+def resolve_storages(
+    references: Iterable[PersistentId], n_items: int
+) -> tuple[dict[str, Storage], tuple[str, ...]]:
     """Every storage that `references` name, by key, in order; each reference is given its own storage.
+
+    Args:
+        references: The references of all pickles of one file.
+        n_items: Items of a reference in the file's format; torch refuses any other number.
 
     Returns:
         The storages, and a sentence for each of the first hundred references that are none.
@@ -55,7 +65,7 @@ def resolve_storages(references: Iterable[PersistentId]) -> tuple[dict[str, Stor
     storages: dict[str, Storage] = {}
     strangers: list[str] = []
     for reference in references:
-        storage = _storage(reference)
+        storage = _storage(reference, n_items)
         if storage is None:
             if len(strangers) < _MAX_STRANGERS:
                 strangers.append(_stranger(reference))
@@ -76,14 +86,11 @@ def _check_same(known: Storage, other: Storage) -> None:
         )
 
 
-def _storage(reference: PersistentId) -> Storage | None:
+def _storage(reference: PersistentId, n_items: int) -> Storage | None:
     value = reference.value
-    view = None
-    if type(value) is tuple and len(value) == 6:  # noqa: PLR2004 - see the module docstring
-        *value, view = value
-    elif type(value) is not tuple or len(value) != 5:  # noqa: PLR2004 - as above
+    if type(value) is not tuple or len(value) != n_items:
         return None
-    kind, storage_class, key, _location, numel = value
+    kind, storage_class, key, _location, numel, *views = value
     dtype = STORAGES.get(storage_class.key) if type(storage_class) is Global else None
     if kind != "storage" or dtype is None or type(key) is not str or type(numel) is not int:
         return None
@@ -97,8 +104,8 @@ def _storage(reference: PersistentId) -> Storage | None:
         raise FormatError(f"storage {key!r} at byte {reference.position} has {numel} elements")
     n_bytes = numel * dtype.item_bytes
     first, last = 0, n_bytes
-    if view is not None:
-        first, last = _view(view, key, dtype, n_bytes, reference.position)
+    if views and views[0] is not None:
+        first, last = _view(views[0], key, dtype, n_bytes, reference.position)
     return Storage(key, dtype, n_bytes, first, last, reference.position)
 
 

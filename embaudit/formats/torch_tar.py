@@ -100,7 +100,7 @@ def _read_members(view: ByteView) -> dict[str, tuple[int, int]]:
     """Name to first byte and byte after the last, of the archive's members."""
     members: dict[str, tuple[int, int]] = {}
     at = 0
-    for _ in range(_MAX_MEMBERS):
+    for _ in range(_MAX_MEMBERS + 1):
         header = view.read(at, at + _BLOCK)
         if len(header) < _BLOCK or not header.strip(b"\0"):
             break
@@ -115,6 +115,9 @@ def _read_members(view: ByteView) -> dict[str, tuple[int, int]]:
         else:
             members[name] = (start, start + size)
         at = start + -(-size // _BLOCK) * _BLOCK
+    else:
+        # torch takes the last member of a name, which may lie behind any number of others.
+        raise FormatError(f"is a tar archive of more than {_MAX_MEMBERS} headers: not a torch checkpoint")
     missing = [name for name in _USED if name not in members]
     if missing:
         raise FormatError(f"is a tar archive without a member {missing[0]!r}: not a torch checkpoint")

@@ -11,7 +11,7 @@ from embaudit.errors import FormatError, LimitError
 from embaudit.formats.pickle_nodes import Pickled
 from embaudit.formats.state_dicts import find_tensors, tied_groups
 from embaudit.formats.torch_pickles import read_torch_pickle, summarise
-from embaudit.formats.torch_storages import Storage, resolve_storages
+from embaudit.formats.torch_storages import ZIP_ITEMS, Storage, resolve_storages
 from embaudit.formats.torch_tensors import Places
 from embaudit.formats.view import ByteView
 from embaudit.formats.zip_directory import STORED, ZipEntry, read_directory
@@ -50,7 +50,7 @@ def parse_torch_zip(view: ByteView, limits: Limits) -> Checkpoint:
     archive = locate_members(view, directory, _small_members(directory.entries, root, limits))
     byte_order = _check_bookkeeping(archive, root)
     pickled, oddities = _read_data_pickle(archive, pickle_name, limits)
-    storages, strangers = resolve_storages(pickled.persistent_ids)
+    storages, strangers = resolve_storages(pickled.persistent_ids, ZIP_ITEMS)
     starts = {key: _record_start(archive, data_folder, storage) for key, storage in storages.items()}
     places = Places(file=view.path, starts=starts, byte_order=byte_order)
     found = find_tensors(pickled.value, places, archive.entries[pickle_name].n_bytes, limits)
@@ -104,7 +104,7 @@ def _check_bookkeeping(archive: Archive, root: str) -> str:
         raise FormatError(f"the zip is of format version {version!r}; torch reads 1 to {_HIGHEST_VERSION}")
     alignment = _small_text(archive, f"{root}/.storage_alignment")
     if alignment is not None and not alignment.isdecimal():
-        raise FormatError(f"{root}/.storage_alignment is {alignment!r}, not a number: torch refuses it")
+        raise FormatError(f"{root}/.storage_alignment is {alignment!r}, not a plain number")
     byte_order = _small_text(archive, f"{root}/byteorder")
     if byte_order not in {None, "little", "big"}:
         raise FormatError(f"{root}/byteorder is {byte_order!r}: torch refuses it")

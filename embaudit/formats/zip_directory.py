@@ -35,8 +35,8 @@ _END64 = Struct("<4sQ2H2I4Q")
 _END64_SIGNATURE = b"PK\x06\x06"
 _END64_SIZE = 44
 """The size field of a zip64 end record without extensions: its 56 bytes without the first 12."""
-_CENTRAL = Struct("<4s4x2H4x3I4H6xI")
-"""Signature, flags, method, CRC, both sizes, lengths of name, extra and comment, disk, header's position."""
+_CENTRAL = Struct("<4s4x2H4x3I4H2x2I")
+"""Signature, flags, method, CRC, sizes, lengths of name, extra and comment, disk, attributes, position."""
 _CENTRAL_SIGNATURE = b"PK\x01\x02"
 _TAIL_BYTES = _END64.size + _LOCATOR.size + _END.size
 _MAX_COMMENT = 0xFFFF
@@ -47,6 +47,7 @@ _MAX_ODDITIES = 20
 """Oddities of one archive that are told one by one."""
 _EXTRA = Struct("<2H")
 _NUMBER64_BYTES = 8
+_DIRECTORY_ATTRIBUTE = 0x10
 _BAD_NAME = re.compile(rb"\A(?:/|\Z)|[\0\\]|(?<![^/])\.\.(?![^/])")
 
 
@@ -214,9 +215,10 @@ def _read_entries(directory: bytes, end: _End) -> list[ZipEntry]:
 def _read_entry(directory: bytes, at: int, base: int) -> tuple[ZipEntry, int]:
     """The entry at index `at`, and the index after it."""
     fields = _CENTRAL.unpack_from(directory, at)
-    signature, flags, method, crc, n_bytes, full_bytes, n_name, n_extra, n_comment, disk, header = fields
+    signature, flags, method, crc, n_bytes, full_bytes, *lengths, disk, attributes, header = fields
     if signature != _CENTRAL_SIGNATURE:
         _fail("the zip directory holds something other than entries", base + at)
+    n_name, n_extra, n_comment = lengths
     name_stop = at + _CENTRAL.size + n_name
     stop = name_stop + n_extra + n_comment
     if stop > len(directory):
@@ -231,6 +233,9 @@ def _read_entry(directory: bytes, at: int, base: int) -> tuple[ZipEntry, int]:
     if method == STORED and n_bytes != full_bytes:
         _fail("a stored zip member has two sizes: two readings", base + at)
     raw = directory[at + _CENTRAL.size : name_stop]
+    if full_bytes and (attributes & _DIRECTORY_ATTRIBUTE or raw.endswith(b"/")):
+        # miniz reads nothing of what it takes for a folder, and torch then loads memory as it finds it.
+        _fail("a zip member with content is marked as a folder: two readings", base + at)
     name = raw.decode("utf-8", "backslashreplace")
     return ZipEntry(name, raw, flags, method, crc, n_bytes, full_bytes, header), stop
 

@@ -57,7 +57,10 @@ def layer_has_gaps(checkpoint: Checkpoint) -> Iterator[Observation]:
         lacking = tuple(_lacking(layers))
         if lacking:
             yield Observation(
-                message=f"{count(len(lacking), 'tensor')} {be(len(lacking))} missing from a list of layers: {some(lacking)}.",
+                message=(
+                    f"{count(len(lacking), 'tensor')} {be(len(lacking))} missing from a list of layers:"
+                    f" {some(lacking)}."
+                ),
                 where=Where(path=checkpoint.name, tensor=lacking[0]),
                 evidence={
                     "layers": layers.prefix,

@@ -50,7 +50,9 @@ def tensors_missing_in_one_format(tensors: TensorMap) -> Iterator[Observation]:
             continue
         harmless = all(name.endswith(_RECOMPUTED_BUFFERS) for name in names)
         yield Observation(
-            message=f"{count(len(names), 'tensor')} of `{has}` {be(len(names))} not in `{lacks}`: {some(names)}.",
+            message=(
+                f"{count(len(names), 'tensor')} of `{has}` {be(len(names))} not in `{lacks}`: {some(names)}."
+            ),
             where=Where(path=lacks, tensor=names[0]),
             evidence={"present_in": has, "absent_from": lacks, "names": listed(names)},
             remedy=f"Convert `{has}` again, or delete the file that is wrong.",
@@ -96,9 +98,8 @@ def dtypes_differ_between_formats(tensors: TensorMap) -> Iterator[Observation]:
         kinds = sorted({f"{pair.left_dtype} -> {pair.right_dtype}" for pair in recast})
         yield Observation(
             message=(
-                f"{count(len(recast), 'tensor')} {be(len(recast))} stored with another dtype in `{tensors.right}`"
-                " than in"
-                f" `{tensors.left}`: {', '.join(kinds)}."
+                f"{count(len(recast), 'tensor')} {be(len(recast))} stored with another dtype"
+                f" in `{tensors.right}` than in `{tensors.left}`: {', '.join(kinds)}."
             ),
             where=Where(path=tensors.right, tensor=recast[0].right),
             evidence={"dtypes": kinds, "names": listed(pair.right for pair in recast)},

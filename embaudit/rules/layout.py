@@ -239,7 +239,9 @@ def big_endian(checkpoint: Checkpoint) -> Iterator[Observation]:
     swapped = [tensor.name for tensor in checkpoint.tensors.values() if tensor.byte_order == "big"]
     if swapped:
         yield Observation(
-            message=f"{count(len(swapped), 'tensor')} {be(len(swapped))} in big-endian order: {some(swapped)}.",
+            message=(
+                f"{count(len(swapped), 'tensor')} {be(len(swapped))} in big-endian order: {some(swapped)}."
+            ),
             where=Where(path=checkpoint.name, tensor=swapped[0]),
             evidence={"n_tensors": len(swapped)},
             remedy="Load it with torch and save it again on a little-endian machine.",

@@ -86,7 +86,10 @@ def tensor_is_not_indexed(checkpoint: Checkpoint) -> Iterator[Observation]:
     extra = [name for name in checkpoint.tensors if name not in checkpoint.index.weight_map]
     if extra:
         yield Observation(
-            message=f"{count(len(extra), 'tensor')} of the shards {be(len(extra))} not in the index: {some(extra)}.",
+            message=(
+                f"{count(len(extra), 'tensor')} of the shards {be(len(extra))} not in the index:"
+                f" {some(extra)}."
+            ),
             where=Where(path=checkpoint.name, tensor=extra[0]),
             evidence={"tensors": {name: checkpoint.tensors[name].file for name in extra[:20]}},
             remedy="Write the index again from the shards.",

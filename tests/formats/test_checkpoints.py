@@ -63,8 +63,8 @@ CONTAINERS = {
     "tar": (_tar(), Container.TAR),
     "GGUF": (b"GGUF\x03\0\0\0", Container.GGUF),
     "HDF5": (b"\x89HDF\r\n\x1a\n\0", Container.HDF5),
-    "7z": (b"7z\xbc\xaf\x27\x1c\0\x04", Container.SEVEN_ZIP),
-    "gzip": (gzip.compress(FILES["zip"][0]), Container.GZIP),
+    "Z18 7z": (b"7z\xbc\xaf\x27\x1c\0\x04", Container.SEVEN_ZIP),
+    "Z18 gzip": (gzip.compress(FILES["zip"][0]), Container.GZIP),
     "LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", Container.LFS_POINTER),
     "web page": (b"<!DOCTYPE html><html></html>", Container.HTML),
     "numpy": (b"\x93NUMPY\x01\0", Container.NUMPY),
@@ -82,7 +82,7 @@ def test_containers_are_told_by_their_first_bytes(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["empty", "GGUF", "HDF5", "7z", "gzip", "LFS pointer", "web page", "numpy", "text"]
+    "case", ["empty", "GGUF", "HDF5", "Z18 7z", "Z18 gzip", "LFS pointer", "web page", "numpy", "text"]
 )
 def test_other_containers_are_named(case: str) -> None:
     """A file of another kind is an error that names the file and what it is instead."""

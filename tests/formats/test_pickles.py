@@ -5,10 +5,11 @@ import io
 import pickle
 import pickletools
 import struct
+import warnings
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from embaudit.errors import FormatError, LimitError
@@ -38,6 +39,10 @@ _VALUES = st.recursive(
 )
 
 
+class Stack(list[int]):
+    """A list of a class of its own."""
+
+
 def plain(value: object) -> object:
     """The python value that nodes of plain values stand for; `_codecs.encode` and friends are looked up."""
     if isinstance(value, DictNode):
@@ -54,6 +59,7 @@ def plain(value: object) -> object:
 
 def _called(call: Call) -> object:
     arguments = [plain(argument) for argument in call.arguments]
+    arguments += [] if call.items is None else [map(plain, call.items)]
     if call.function.key == ("_codecs", "encode"):
         return arguments[0].encode(arguments[1])
     known = {"set": set, "frozenset": frozenset, "bytearray": bytearray, "bytes": bytes}
@@ -117,6 +123,13 @@ BY_HAND = {
     "no PROTO": (b"I1\n.", 1),
     "python 2 text": (b"U\x03abc.", "abc"),
     "quoted text with escapes": (rb"S'o\x73\t\\\'\101'" + b"\n.", "os\t\\'A"),
+    "python 2 text of 4-byte length": (b"T\x03\0\0\0abc.", "abc"),
+    "text of 8-byte length": (b"\x8d" + struct.pack("<Q", 3) + b"abc.", "abc"),
+    "bytes of 4-byte length": (b"B\x03\0\0\0abc.", b"abc"),
+    "bytes of 8-byte length": (b"\x8e" + struct.pack("<Q", 3) + b"abc.", b"abc"),
+    "changeable bytes": (b"\x96" + struct.pack("<Q", 3) + b"abc.", bytearray(b"abc")),
+    "items added to what a call gives": (b"cbuiltins\nset\n)R(K\x01K\x02\x90.", {1, 2}),
+    "items added to a set": (b"\x8f(K\x01K\x02\x90.", {1, 2}),
     "unicode escapes": (rb"Vo\u0073" + b"\n.", "os"),
     "booleans of protocol 0": (b"(I01\nI00\nt.", (True, False)),
     "long with L": (b"L-12L\n.", -12),
@@ -145,6 +158,29 @@ def test_streams_that_no_pickler_writes_mean_what_python_reads(case: str) -> Non
 
     assert value == expected
     assert value == pickle.loads(data, encoding="utf-8")
+
+
+@pytest.mark.parametrize("data", [b"T\x01\0\0\0\xff.", b"U\x01\xff.", rb"S'\xff'" + b"\n."])
+def test_python_2_text_that_is_no_text_stays_bytes(data: bytes) -> None:
+    """A python 2 string that is not UTF-8 is the bytes that python reads when it is told not to decode."""
+    assert read(data).value == pickle.loads(data, encoding="bytes") == b"\xff"
+
+
+@given(
+    opcode=st.sampled_from("SVILF"),
+    text=st.text(st.sampled_from("'\"\\x0127abfnu\r -+_.eL\xe9"), max_size=10),
+)
+@example(opcode="S", text=r"'\'")
+@example(opcode="S", text=r"'\a\u\7'")
+@example(opcode="I", text="010")
+def test_textual_opcodes_never_mean_something_else(opcode: str, text: str) -> None:
+    """Text, numbers and booleans of protocol 0 are the value that python reads, wherever both read one."""
+    data = f"{opcode}{text}\n.".encode("latin-1")
+
+    with contextlib.suppress(FormatError, ValueError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Times one, since python's own two readers differ on whether `I 0` is 0 or False.
+        assert repr(read(data).value * 1) == repr(pickle.loads(data, encoding="utf-8") * 1)
 
 
 def test_cycles_are_kept() -> None:
@@ -184,6 +220,7 @@ PYTHON_2 = {
     b"c__builtin__\neval\n.": ("builtins", "eval"),
     b"ccommands\ngetoutput\n.": ("subprocess", "getoutput"),
     b"ccopy_reg\n_reconstructor\n.": ("copyreg", "_reconstructor"),
+    b"c__builtin__\nreduce\n.": ("functools", "reduce"),
     b"cos\nsystem\n.": ("os", "system"),
     b"c os\nsystem\r\n.": (" os", "system\r"),
 }
@@ -231,6 +268,11 @@ def test_what_no_plain_stream_holds_is_told(case: str) -> None:
     assert f"at byte {problems[0][0]}" in problems[0][1]
 
 
+def test_a_flood_of_problems_is_bounded() -> None:
+    """Of very many problems a hundred are told."""
+    assert len(read(b"]" + b"}b" * 150 + b".").problems) == 100
+
+
 BROKEN = {
     "empty": (b"", "no STOP before byte 0"),
     "no STOP": (b"K\x01", "no STOP before byte 2"),
@@ -240,6 +282,8 @@ BROKEN = {
     "truncated float": (b"G\x01\x02", "cut short in the opcode at byte 0"),
     "truncated length": (b"X\x01", "cut short in the opcode at byte 0"),
     "truncated text": (b"X\x05\x00\x00\x00ab", "wants 5 bytes at byte 5 and has 2"),
+    "truncated short text": (b"\x8c\x05ab", "wants 5 bytes at byte 2 and has 2"),
+    "truncated bytes": (b"B\x05\0\0\0ab", "wants 5 bytes at byte 5 and has 2"),
     "truncated line": (b"cos\nsys", "the line at byte 4 of the pickle has no end"),
     "stack underflow": (b"0.", "at byte 0"),
     "REDUCE without arguments": (b"cos\nsystem\nR.", "takes more from its stack than is there at byte 11"),
@@ -330,6 +374,14 @@ def test_positions_count_from_the_start_of_the_file() -> None:
     assert isinstance(pickled.value, PersistentId)
     assert isinstance(pickled.value.value, Call)
     assert (pickled.value.value.position, pickled.value.position) == (128, 129)
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_items_appended_to_an_object_are_kept_with_it(protocol: int) -> None:
+    """What APPEND and APPENDS give to an object that a call made stands in its node, in order."""
+    value = read(pickle.dumps(Stack([1, 2]), protocol)).value
+
+    assert value.items == [1, 2]
 
 
 def test_objects_of_the_library_stay_symbols() -> None:

@@ -1,15 +1,21 @@
 """Holds the torch readers against torch itself: whatever torch saves is listed as torch loads it."""
 
+import io
 import warnings
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
+from torch.utils.serialization import config
 
+from embaudit.errors import FormatError, LimitError
 from embaudit.formats.checkpoints import parse_checkpoint
 from embaudit.formats.state_dicts import state_dict_tensors
 from embaudit.formats.torch_globals import DTYPES
@@ -27,6 +33,36 @@ _WITHOUT_TENSORS = {"quint4x2", "quint2x4", "qint8", "quint8", "qint32"}
 
 class Marked(torch.Tensor):
     """A tensor subclass."""
+
+
+class Wrapper(torch.Tensor):
+    """A tensor subclass that holds another tensor and has no storage of its own."""
+
+    @staticmethod
+    def __new__(cls: type["Wrapper"], inner: torch.Tensor) -> "Wrapper":
+        """A wrapper of `inner`, as large as it."""
+        return torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
+
+    def __init__(self, inner: torch.Tensor) -> None:
+        self.inner = inner
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Whatever is asked of the wrapper is asked of the tensor inside."""
+        inner = [each.inner if isinstance(each, cls) else each for each in args]
+        return function(*inner, **(kwargs or {}))
+
+
+class FromNumpy:
+    """What torch writes for a tensor of a device that it knows nothing of: a call with a numpy array."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return torch._utils._rebuild_device_tensor_from_numpy, (
+            np.arange(3.0, dtype=np.float32),
+            torch.float32,
+            "cpu",
+            False,
+        )
 
 
 def _dtypes() -> list[str]:
@@ -49,6 +85,10 @@ def _of_dtype(name: str) -> torch.Tensor:
     return (raw % 2).bool() if dtype is torch.bool else raw.view(dtype)
 
 
+NOTHING = torch.empty(0, dtype=torch.uint8)
+"""Memory of no bytes: torch refers to it under as many types as there are tensors in it."""
+
+
 def _layouts() -> OrderedDict[str, torch.Tensor]:
     flat = torch.arange(120, dtype=torch.float32)
     tied = torch.arange(6.0)
@@ -68,6 +108,8 @@ def _layouts() -> OrderedDict[str, torch.Tensor]:
         scalar=torch.tensor(3.5),
         empty=torch.empty(0, 3),
         empty_inside=flat[5:5],
+        empty_of_bytes=NOTHING,
+        empty_of_integers=NOTHING.view(torch.int32),
         tied=tied,
         tied_again=tied,
         tied_reshaped=tied.view(2, 3),
@@ -144,8 +186,6 @@ def test_every_nesting_is_read_as_torch_reads_it(torch_files: Any, nesting: str,
 @pytest.mark.parametrize("alignment", [1, 8, 64, 4096])
 def test_any_alignment_is_read(torch_files: Any, alignment: int) -> None:
     """The payloads are found whatever alignment the writer was told."""
-    from torch.utils.serialization import config
-
     with config.patch("save.storage_alignment", alignment):
         data = torch_files.saved(_layouts())
 
@@ -188,17 +228,24 @@ def test_quantized_tensors_are_listed_with_their_parts(torch_files: Any) -> None
         ("to_sparse", ["a.indices", "a.values"]),
         ("to_sparse_csr", ["a.crow_indices", "a.col_indices", "a.values"]),
         ("to_sparse_csc", ["a.ccol_indices", "a.row_indices", "a.values"]),
+        ("to_sparse_bsr", ["a.crow_indices", "a.col_indices", "a.values"]),
+        ("to_sparse_bsc", ["a.ccol_indices", "a.row_indices", "a.values"]),
     ],
 )
 def test_sparse_tensors_are_listed_by_their_parts(torch_files: Any, layout: str, parts: list[str]) -> None:
-    """The parts of a sparse tensor are listed under its name, and that is told."""
+    """The parts of a sparse tensor are listed under its name with its values, and that is told."""
+    blocks = [(2, 2)] if layout.startswith("to_sparse_bs") else []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data = torch_files.saved({"a": getattr(torch.eye(3), layout)()})
+        sparse = getattr(torch.arange(16.0).reshape(4, 4), layout)(*blocks)
+        data = torch_files.saved({"a": sparse})
 
     checkpoint = parse_checkpoint(view_of(data))
 
     assert list(checkpoint.tensors) == parts
+    for name, info in checkpoint.tensors.items():
+        part = getattr(sparse, name.removeprefix("a."))()
+        assert torch.equal(in_file(data, info), part), name
     assert checkpoint.pickle.tensor_only
     assert [odd.problem for odd in checkpoint.oddities] == [
         "tensor 'a' is sparse: its parts are listed instead"
@@ -217,6 +264,12 @@ def test_a_legacy_file_of_a_newer_dtype_is_told(torch_files: Any) -> None:
     assert "untyped storages" in checkpoint.oddities[0].problem
 
 
+def in_file(data: bytes, info: TensorInfo) -> torch.Tensor:
+    """A listed tensor, made of its span, shape and strides alone."""
+    memory = torch.frombuffer(bytearray(data[info.start : info.stop]), dtype=getattr(torch, str(info.dtype)))
+    return memory.as_strided(info.shape, info.stride)
+
+
 def elements_in_span(data: bytes, info: TensorInfo) -> bytes:
     """The bytes of a listed contiguous tensor."""
     return data[info.start : info.stop]
@@ -230,6 +283,204 @@ def test_tensors_without_values_are_told_not_listed(torch_files: Any) -> None:
 
     assert list(checkpoint.tensors) == ["b"]
     assert "'a' is a meta tensor" in checkpoint.oddities[0].problem
+
+
+def test_nested_tensors_are_listed_by_their_parts(torch_files: Any) -> None:
+    """The buffer of a nested tensor is listed under its name, with the sizes that divide it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nested = torch.nested.nested_tensor([torch.arange(2.0), torch.arange(3.0)])
+    data = torch_files.saved({"a": nested})
+
+    checkpoint = parse_checkpoint(view_of(data))
+
+    assert list(checkpoint.tensors) == ["a.buffer", "a.sizes", "a.strides", "a.offsets"]
+    assert torch.equal(in_file(data, checkpoint.tensors["a.buffer"]), nested.values())
+    assert checkpoint.pickle.tensor_only
+    assert [odd.problem for odd in checkpoint.oddities] == [
+        "tensor 'a' is nested: its parts are listed instead"
+    ]
+
+
+ATTRIBUTED = {
+    "tensor": torch.arange(2.0),
+    "parameter": nn.Parameter(torch.arange(2.0)),
+    "subclass": torch.arange(2.0).as_subclass(Marked),
+}
+
+
+@pytest.mark.parametrize("kind", ATTRIBUTED)
+def test_what_python_hangs_on_a_tensor_follows_its_name(torch_files: Any, kind: str) -> None:
+    """Attributes of a tensor, a parameter or an instance of a subclass are listed after it."""
+    value = ATTRIBUTED[kind]
+    value.scale, value.note = torch.arange(3.0), "kept"
+    data = torch_files.saved({"a": value})
+    loaded = torch_files.loaded(data)["a"]
+
+    checkpoint = parse_checkpoint(view_of(data))
+
+    assert list(checkpoint.tensors) == ["a", "a.scale"]
+    assert torch.equal(in_file(data, checkpoint.tensors["a"]), loaded)
+    assert torch.equal(in_file(data, checkpoint.tensors["a.scale"]), loaded.scale)
+    assert checkpoint.metadata == {"a.note": "kept"}
+    assert checkpoint.pickle.tensor_only is (kind != "subclass")
+
+
+def test_a_subclass_that_wraps_a_tensor_is_listed_by_what_it_wraps(torch_files: Any) -> None:
+    """The wrapper has no storage, which is told; the tensor inside it is listed under its attribute."""
+    data = torch_files.saved({"a": Wrapper(torch.arange(3.0))})
+
+    checkpoint = parse_checkpoint(view_of(data))
+
+    assert list(checkpoint.tensors) == ["a.inner"]
+    inner = torch_files.loaded(data)["a"].inner
+    assert torch.equal(in_file(data, checkpoint.tensors["a.inner"]), inner)
+    assert "without a storage of its own" in checkpoint.oddities[0].problem
+    assert not checkpoint.pickle.tensor_only
+
+
+def test_a_numpy_array_in_a_tensor_s_place_is_told(torch_files: Any) -> None:
+    """The values of other devices' tensors lie in the pickle: loaded by torch, not listed, and told."""
+    data = torch_files.saved({"a": FromNumpy(), "b": torch.ones(1)})
+
+    checkpoint = parse_checkpoint(view_of(data))
+
+    assert torch_files.loaded(data)["a"].tolist() == [0, 1, 2]
+    assert list(checkpoint.tensors) == ["b"]
+    assert "is kept as a numpy array inside the pickle" in checkpoint.oddities[0].problem
+    assert any("numpy" in reason for reason in checkpoint.pickle.reasons)
+
+
+KEYS = {"text": "k", "bytes": b"k", "number": 2.5, "None": None, "tuple": (1, 2), "lone surrogate": "\ud800"}
+KEYS_AS_TEXT = ["k", "k#2", "2.5", "None", "<tuple>", "\\ud800"]
+
+
+def test_every_kind_of_key_becomes_a_part_of_a_name(torch_files: Any) -> None:
+    """Keys that are no text are written as text, and no tensor is lost."""
+    data = torch_files.saved({key: torch.arange(2.0) + n for n, key in enumerate(KEYS.values())}, protocol=3)
+    loaded = torch_files.loaded(data)
+
+    checkpoint = parse_checkpoint(view_of(data))
+
+    assert list(checkpoint.tensors) == KEYS_AS_TEXT
+    for info, tensor in zip(checkpoint.tensors.values(), loaded.values(), strict=True):
+        assert torch.equal(in_file(data, info), tensor)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_tensors_in_a_set_are_listed_by_their_positions(torch_files: Any, protocol: int) -> None:
+    """A set, which is a call in protocol 2 and an opcode in protocol 4, is a container as a list is."""
+    data = torch_files.saved({"s": {torch.arange(2.0)}, "n": {7}}, protocol=protocol)
+
+    checkpoint = parse_checkpoint(view_of(data))
+
+    assert list(checkpoint.tensors) == ["s.0"]
+    assert checkpoint.metadata == {"n.0": 7}
+
+
+def _small_file(*, legacy: bool) -> bytes:
+    shared = torch.ones(3, dtype=torch.float16)
+    state = OrderedDict(
+        turned=torch.arange(6.0).reshape(2, 3).T,
+        shared=shared,
+        tied=shared,
+        step=torch.tensor(4),
+        view=torch.arange(12.0)[3:9].view(2, 3),
+        empty=torch.empty(0, 2),
+    )
+    # Without padding nearly every byte has a meaning.
+    with config.patch("save.storage_alignment", 1):
+        buffer = io.BytesIO()
+        value = {"state_dict": state, "epoch": 3}
+        torch.save(value, buffer, _use_new_zipfile_serialization=not legacy)
+        return buffer.getvalue()
+
+
+SMALL_FILES = {"zip": _small_file(legacy=False), "legacy": _small_file(legacy=True)}
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "overwrite", "splice", "drop", "cut"]),
+        st.integers(0, 4000),
+        st.integers(0, 4000),
+        st.integers(1, 16),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def _edited(data: bytes, edits: list[tuple[str, int, int, int]]) -> bytes:
+    """A file after each edit: its kind, where, what with or where from, and how many bytes."""
+    damaged = bytearray(data)
+    for kind, where, what, n_bytes in edits:
+        at = where % len(damaged)
+        match kind:
+            case "flip":
+                damaged[at] ^= 1 << what % 8
+            case "overwrite":
+                damaged[at] = what % 256
+            case "splice":
+                damaged[at : at + n_bytes] = data[what % len(data) :][:n_bytes]
+            case "drop":
+                del damaged[max(1, at) : at + n_bytes]
+            case "cut":
+                del damaged[max(1, len(damaged) - n_bytes) :]
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("case", SMALL_FILES)
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=EDITS)
+def test_a_damaged_file_is_never_read_otherwise_than_torch_reads_it(
+    torch_files: Any, case: str, edits: list[tuple[str, int, int, int]]
+) -> None:
+    """Whatever damaged file both read as tensors only has one meaning: equal names, layouts and bytes."""
+    data = _edited(SMALL_FILES[case], edits)
+
+    if _is_of_tensors(data) and _is_loaded(torch_files, data):
+        torch_files.assert_agrees(data, weights_only=True)
+
+
+def _is_of_tensors(data: bytes) -> bool:
+    try:
+        summary = parse_checkpoint(view_of(data)).pickle
+    except (FormatError, LimitError):
+        return False
+    return summary is not None and summary.tensor_only
+
+
+def _is_loaded(torch_files: Any, data: bytes) -> bool:
+    try:
+        torch_files.loaded(data, weights_only=True)
+    except Exception:  # noqa: BLE001 - torch fails in any way that python knows
+        return False
+    return True
+
+
+def test_a_counter_of_tensors_is_a_dict(torch_files: Any) -> None:
+    """A dict that is given its pairs as an argument holds the same names."""
+    torch_files.assert_agrees(torch_files.saved(Counter(a=torch.ones(2))), weights_only=True)
+
+
+FLOODS = {
+    "plain values": ({f"k{number}": number for number in range(1500)}, "metadata", 1000),
+    "tensors without values": (
+        {f"k{number}": torch.ones(1, device="meta") for number in range(30)},
+        "oddities",
+        20,
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_what_a_file_says_beside_its_tensors_is_bounded(torch_files: Any, flood: str) -> None:
+    """Of very many plain values and oddities the first are told; no tensor is left out."""
+    values, told, bound = FLOODS[flood]
+
+    checkpoint = parse_checkpoint(view_of(torch_files.saved(values | {"w": torch.ones(1)})))
+
+    assert len(getattr(checkpoint, told)) == bound
+    assert list(checkpoint.tensors) == ["w"]
 
 
 def test_lazy_conjugation_is_told(torch_files: Any) -> None:
@@ -318,12 +569,13 @@ def test_a_torchscript_archive_is_a_program(tmp_path: Path) -> None:
 
 def test_colliding_paths_lose_no_tensor(torch_files: Any) -> None:
     """Two tensors whose dotted paths are spelled alike are both listed, and that is told."""
-    value = {"a.b": torch.zeros(1), "a": {"b": torch.ones(2)}, 1: torch.ones(3), "1": torch.ones(4)}
+    value = {"a.b#2": torch.ones(5), "a.b": torch.zeros(1), "a": {"b": torch.ones(2)}}
+    value |= {1: torch.ones(3), "1": torch.ones(4)}
 
     checkpoint = parse_checkpoint(view_of(torch_files.saved(value)))
 
     shapes = {name: info.shape for name, info in checkpoint.tensors.items()}
-    assert shapes == {"a.b": (1,), "a.b#2": (2,), "1": (3,), "1#2": (4,)}
+    assert shapes == {"a.b#2": (5,), "a.b": (1,), "a.b#3": (2,), "1": (3,), "1#2": (4,)}
     assert len(checkpoint.oddities) == 2
 
 

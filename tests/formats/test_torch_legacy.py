@@ -94,6 +94,14 @@ DAMAGED = {
         legacy(object=OBJECT.replace(b"K\x04NtQ", b"K\x04X\x01\x00\x00\x008N\x86tQ")),
         "does not lie in it",
     ),
+    "view of text": (
+        legacy(object=OBJECT.replace(b"K\x04NtQ", b"K\x04X\x01\x00\x00\x008X\x01\x00\x00\x001K\x01\x87tQ")),
+        "does not lie in it",
+    ),
+    "view before its root": (
+        legacy(object=OBJECT.replace(b"K\x04NtQ", b"K\x04X\x01\x00\x00\x008J\xff\xff\xff\xffK\x01\x87tQ")),
+        "does not lie in it",
+    ),
     "size beyond the storage": (
         legacy(object=OBJECT.replace(b"K\x04\x85", b"K\x05\x85")),
         "of a storage of 16",
@@ -155,6 +163,18 @@ def test_every_one_of_the_five_pickles_is_judged() -> None:
         checkpoint = read(legacy(**{part: planted}))
 
         assert any("os.system" in reason for reason in checkpoint.pickle.reasons), part
+
+
+def test_a_zip_file_s_reference_is_no_storage_here(torch_files: Any) -> None:
+    """A reference without its sixth item, which torch refuses in this format, is told as no storage."""
+    data = legacy(object=OBJECT.replace(b"K\x04NtQ", b"K\x04tQ"), keys=pickle.dumps([], 2), data=b"")
+
+    checkpoint = read(data)
+
+    with pytest.raises(ValueError, match="not enough values to unpack"):
+        torch_files.loaded(data, weights_only=True)
+    assert checkpoint.tensors == {}
+    assert any("not a storage" in reason for reason in checkpoint.pickle.reasons)
 
 
 def test_the_data_is_not_read(torch_files: Any) -> None:

@@ -1,5 +1,6 @@
 """Holds the reader of torch's tar files against torch, which still reads them, on files made by hand."""
 
+import contextlib
 import io
 import pickle
 import tarfile
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from embaudit.errors import FormatError, LimitError
 from embaudit.formats.checkpoints import parse_checkpoint
@@ -61,8 +64,8 @@ TENSORS = (
 VALUE = {"a": Reference(11), "t": Reference(12), "n": [Reference(13)], "v": Reference(14), "epoch": 3}
 
 
-def archive(**members: bytes) -> bytes:
-    """A tar checkpoint; `members` replace its parts."""
+def archive(pax_headers: dict[str, str] | None = None, **members: bytes) -> bytes:
+    """A tar checkpoint; `members` replace its parts, `pax_headers` are added to the extension of each."""
     parts = {
         "storages": STORAGES,
         "tensors": TENSORS,
@@ -73,9 +76,15 @@ def archive(**members: bytes) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, data in parts.items():
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mtime = len(data), 1.5
+            entry.size, entry.mtime, entry.pax_headers = len(data), 1.5, pax_headers or {}
             tar.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def resized(size: bytes) -> bytes:
+    """A tar checkpoint whose first header has another size field."""
+    data = archive()
+    return data[:124] + size.ljust(12, b"\0") + data[136:]
 
 
 def read(data: bytes, limits: Limits | None = None) -> Checkpoint:
@@ -131,6 +140,20 @@ DAMAGED = {
         archive(tensors=dumps(1) + dumps((1, 1, torch.FloatTensor)) + pack("<i4x", 2**30)),
         "1073741824 dimensions",
     ),
+    "view of no numbers": (
+        archive(storages=STORAGES[: -len(dumps([(3, 1, 2, 4)]))] + dumps([(3, 1, 2, "x")])),
+        "view of a storage is not described",
+    ),
+    "view of no storage": (
+        archive(storages=STORAGES[: -len(dumps([(3, 1, 2, 4)]))] + dumps([(3, 9, 2, 4)])),
+        "view of a storage is not described",
+    ),
+    "two members of one name": (archive()[: -1024 * 2] + archive(), "two members 'storages'"),
+    "cut short in a member": (archive()[: 512 * 5], "is cut short"),
+    "an extension that renames": (archive({"path": "pickle"}), "renames or resizes"),
+    "an extension of 5 KB": (archive({"comment": "x" * 5000}), "renames or resizes"),
+    "size with a digit that is not octal": (resized(b"00000000900"), "has no size"),
+    "a link": (archive()[:156] + b"2" + archive()[157:], "is not a plain file"),
     "another archive": (
         archive()[:512] + archive()[512:].replace(b"tensors\0", b"tensorz\0"),
         "without a member 'tensors'",
@@ -150,6 +173,22 @@ def test_damaged_files_are_refused(damage: str) -> None:
     assert expected in str(caught.value)
 
 
+_MEANINGFUL = [at for at, byte in enumerate(archive()) if byte]
+
+
+@settings(max_examples=200, deadline=None)
+@given(edits=st.lists(st.tuples(st.sampled_from(_MEANINGFUL), st.integers(0, 255)), min_size=1, max_size=3))
+def test_damaged_archives_never_crash_the_reader(edits: list[tuple[int, int]]) -> None:
+    """Changed headers, pickles and numbers give a checkpoint whose spans lie in the file, or an error."""
+    data = bytearray(archive())
+    for position, byte in edits:
+        data[position] = byte
+
+    with contextlib.suppress(FormatError, LimitError):
+        spans = [(info.start, info.stop) for info in read(bytes(data)).tensors.values()]
+        assert all(0 <= start <= stop <= len(data) for start, stop in spans)
+
+
 def test_every_pickle_of_the_archive_is_judged() -> None:
     """A name in any of the members is a reason."""
     checkpoint = read(archive(tensors=b"\x80\x02cos\nsystem\n0" + TENSORS[2:]))
@@ -157,17 +196,57 @@ def test_every_pickle_of_the_archive_is_judged() -> None:
     assert any("os.system" in reason for reason in checkpoint.pickle.reasons)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_references_by_text_and_long_members_are_read(tmp_path: Path) -> None:
+    """References as text, as python 2 wrote, and members longer than a step of reading."""
+    count = 60
+    storages = [
+        dumps((key, "cpu", torch.FloatStorage)) + pack("<q300f", 300, *range(300)) for key in range(count)
+    ]
+    tensors = [tensor(100 + key, key, (3, 100 - key), (100, 1), key) for key in range(count)]
+    data = archive(
+        storages=dumps(count) + b"".join(storages) + dumps([]),
+        tensors=dumps(count) + b"".join(tensors),
+        pickle=dumps({f"w{key}": Reference(str(100 + key)) for key in range(count)}),
+    )
+    path = tmp_path / "old.pt"
+    path.write_bytes(data)
+    expected = torch.load(path, weights_only=False)
+
+    checkpoint = read(data)
+
+    assert list(checkpoint.tensors) == list(expected)
+    for name, info in checkpoint.tensors.items():
+        memory = torch.frombuffer(bytearray(data[info.start : info.stop]), dtype=torch.float32)
+        assert torch.equal(memory.as_strided(info.shape, info.stride), expected[name])
+
+
 def test_references_to_nothing_are_reasons() -> None:
-    """An id that no tensor has is told."""
-    checkpoint = read(archive(pickle=dumps({"a": Reference(99), "b": Reference(11)})))
+    """An id that no tensor has, or that none could have, is told."""
+    value = {"a": Reference(99), "b": Reference(11), "c": Reference((1, 2))}
+
+    checkpoint = read(archive(pickle=dumps(value)))
 
     assert list(checkpoint.tensors) == ["b"]
-    assert any("not one of its tensors" in reason for reason in checkpoint.pickle.reasons)
+    assert sum("not one of its tensors" in reason for reason in checkpoint.pickle.reasons) == 2
 
 
 def test_a_bare_tensor_is_called_tensor() -> None:
     """A tensor that is the whole checkpoint is listed under the name that stands for none."""
     assert list(read(archive(pickle=dumps(Reference(11)))).tensors) == ["tensor"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_member_behind_many_others_does_not_hide(tmp_path: Path) -> None:
+    """Torch reads the last member of a name; an archive too long to be followed to its end is refused."""
+    many = archive(**{f"x{number}": b"" for number in range(70)})
+    data = many[: many.index(b"x69\0")] + archive(pickle=dumps({"other": Reference(11)}))
+    path = tmp_path / "old.pt"
+    path.write_bytes(data)
+
+    assert list(torch.load(path, weights_only=False)) == ["other"]
+    with pytest.raises(FormatError, match="more than 64 headers"):
+        read(data)
 
 
 def test_too_many_tensors_are_a_limit() -> None:

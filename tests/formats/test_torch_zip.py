@@ -3,6 +3,8 @@
 import io
 import pickle
 import zipfile
+import zlib
+from collections.abc import Callable
 from struct import pack
 from typing import Any
 
@@ -39,6 +41,11 @@ def data_pickle(**changes: bytes) -> bytes:
     return b"".join(parts.values())
 
 
+def rebuilt(function: str, arguments: bytes, module: bytes = b"torch._utils") -> bytes:
+    """The data.pkl of one value `w` that a function of torch's would rebuild from `arguments`."""
+    return b"\x80\x02}X\1\0\0\0wc%s\n_rebuild_%s\n(%stRs." % (module, function.encode(), arguments)
+
+
 @attrs.define
 class Member:
     """A member of a hand-made archive; what is None is as torch writes it."""
@@ -56,6 +63,8 @@ class Member:
     header: int | None = None
     local_signature: bytes = b"PK\x03\x04"
     behind: bytes = b""
+    extra: bytes = b""
+    attributes: int = 0
 
     def local(self) -> bytes:
         """The local header, the payload and the descriptor."""
@@ -81,15 +90,18 @@ class Member:
             n_bytes,
             full,
             len(self.name),
-            0,
+            len(self.extra),
             0,
             self.disk,
+            0,
+            self.attributes,
+            header,
         )
-        return b"PK\x01\x02" + pack("<6H3I5H2I", *numbers, 0, 0, header) + self.name
+        return b"PK\x01\x02" + pack("<6H3I5H2I", *numbers) + self.name + self.extra
 
 
-def members(pickled: bytes | None = None, **extra: Member) -> list[Member]:
-    """The members of a small checkpoint; `extra` replaces or adds some."""
+def members(pickled: bytes | None = None, **extra: Member | None) -> list[Member]:
+    """The members of a small checkpoint; `extra` replaces, adds or takes away some."""
     known = {
         "pickle": Member(b"a/data.pkl", data_pickle() if pickled is None else pickled),
         "byteorder": Member(b"a/byteorder", b"little"),
@@ -100,14 +112,21 @@ def members(pickled: bytes | None = None, **extra: Member) -> list[Member]:
 
 
 def archive(
-    files: list[Member], *, prefix: bytes = b"", zip64: bool = True, behind: bytes = b"", **tail: int
+    files: list[Member],
+    *,
+    prefix: bytes = b"",
+    zip64: bool = True,
+    behind: bytes = b"",
+    edit: Callable[[bytes], bytes] = bytes,
+    **tail: int,
 ) -> bytes:
-    """The bytes of an archive with torch's tail; `tail` overrides its fields."""
+    """The bytes of an archive with torch's tail; `edit` changes its directory, `tail` the tail's fields."""
     body = bytearray(prefix)
     directory = b""
     for member in files:
         directory += member.central(len(body))
         body += member.local()
+    directory = edit(directory)
     fields = {
         "start": len(body),
         "size": len(directory),
@@ -123,12 +142,21 @@ def archive(
     if zip64:
         record = len(body)
         numbers = (fields["n_here"], fields["n"], fields["size"], fields["start"])
-        body += b"PK\x06\x06" + pack("<Q2H2I4Q", fields["record"], 798, 45, fields["disk"], 0, *numbers)
+        disk = fields.get("record_disk", fields["disk"])
+        body += b"PK\x06\x06" + pack("<Q2H2I4Q", fields["record"], 798, 45, disk, 0, *numbers)
         body += b"PK\x06\x07" + pack("<IQI", 0, fields.get("locator", record), fields.get("n_disks", 1))
     numbers = (fields["n_here"] & 0xFFFF, fields["n"] & 0xFFFF, fields["size"], fields["classic_start"])
     return (
         bytes(body) + b"PK\x05\x06" + pack("<4H2IH", fields["disk"], 0, *numbers, fields["comment"]) + behind
     )
+
+
+def zip64_extra(*sizes: int) -> bytes:
+    """The extra field of an entry that holds its large sizes, behind an extra field of another kind."""
+    return b"FB" + pack("<H2x", 2) + pack(f"<2H{len(sizes)}Q", 1, 8 * len(sizes), *sizes)
+
+
+FULL32 = 0xFFFFFFFF
 
 
 def pickle_member(**changes: object) -> Member:
@@ -156,6 +184,14 @@ DAMAGED = {
     "cut off": (archive(members())[:-30], "no end record"),
     "Z1 directory not before its end record": (archive(members(), zip64=False, gap=46), "two readings"),
     "Z1 the same with a zip64 record": (archive(members(), gap=46), "two readings"),
+    "Z1 two directories": (
+        archive(
+            members(),
+            edit=lambda entries: entries * 2,
+            size=sum(46 + len(member.name) for member in members()),
+        ),
+        "two readings",
+    ),
     "Z1 directory elsewhere": (archive(members(), zip64=False, classic_start=0), "two readings"),
     "Z2 locator to another record": (archive(members(), locator=3), "locator points to 3"),
     "Z2 extended zip64 record": (archive(members(), record=60), "not the plain one"),
@@ -166,6 +202,14 @@ DAMAGED = {
     "Z9 two end records": (
         archive(members(), behind=archive(members(), zip64=False)[-22:]),
         "two readings",
+    ),
+    "Z9 two end records and a byte behind": (
+        archive(members(), behind=archive(members(), zip64=False)[-22:] + b"x"),
+        "two end records",
+    ),
+    "Z9 more bytes behind than a comment has": (
+        archive(members(), behind=bytes(70_000), comment=0),
+        "no end",
     ),
     "Z10 two entries of one header": (
         archive(members(again=Member(b"a/b", b"", header=0))),
@@ -179,18 +223,47 @@ DAMAGED = {
         archive(members(again=Member(b"a/b", b"", header=10**6))),
         "in the directory",
     ),
+    "Z10 header reaching into the directory": (
+        archive(members(again=Member(b"a/b", b"", header=len(b"".join(map(Member.local, members()))) + 40))),
+        "is cut short",
+    ),
     "Z11 deflated pickle": (archive(members(pickle=pickle_member(method=8))), "compressed"),
     "Z11 deflated data": (archive(members(data=Member(b"a/data/0", bytes(16), method=8))), "compressed"),
     "Z11 deflated version": (archive(members(version=Member(b"a/version", b"3\n", method=8))), "compressed"),
+    "Z11 data in bzip2": (archive(members(data=Member(b"a/data/0", bytes(16), method=12))), "compressed"),
     "Z12 NUL in a name": (archive(members(x=Member(b"a/x\0y", b""))), "no file can have"),
     "Z12 backslash": (archive(members(x=Member(b"a\\x", b""))), "no file can have"),
     "Z12 absolute": (archive(members(x=Member(b"/x", b""))), "no file can have"),
     "Z12 dot dot": (archive(members(x=Member(b"a/../x", b""))), "no file can have"),
     "Z13 too few counted": (archive(members(), n=3, n_here=3), "its end record counts 3"),
     "Z13 too many counted": (archive(members(), n=9, n_here=9), "its end record counts 9"),
+    "Z15 a deflate bomb": (archive(members(pickle=pickle_member(method=8, full_bytes=2**31))), "compressed"),
+    "Z17 4 billion entries counted": (archive(members(), n=FULL32, n_here=FULL32), "counts 4294967295"),
+    "Z17 a directory of 2 GB": (archive(members(), size=2**31), "two readings"),
     "Z19 several disks": (archive(members(), disk=1), "several disks"),
     "Z19 a member on another disk": (archive(members(pickle=pickle_member(disk=1))), "several disks"),
     "Z19 several disks in the locator": (archive(members(), n_disks=3), "several disks"),
+    "Z19 several disks in the zip64 record": (archive(members(), record_disk=1), "several disks"),
+    "content in what is marked as a folder": (
+        archive(members(data=Member(b"a/data/0", bytes(16), attributes=0x10))),
+        "marked as a folder",
+    ),
+    "content in what is named like a folder": (
+        archive(members(data_pickle(key=b"X\x02\x00\x00\x000/"), data=Member(b"a/data/0/", bytes(16)))),
+        "marked as a folder",
+    ),
+    "large sizes missing": (
+        archive(members(data=Member(b"a/data/0", bytes(16), n_bytes=FULL32, full_bytes=FULL32))),
+        "large sizes are missing",
+    ),
+    "large sizes missing behind another extra field": (
+        archive(members(data=Member(b"a/data/0", bytes(16), n_bytes=FULL32, extra=b"FB\x02\0\0\0"))),
+        "large sizes are missing",
+    ),
+    "entries that are none": (archive(members(), edit=lambda entries: b"XX" + entries[2:]), "other than"),
+    "half an entry behind": (archive(members(), edit=lambda entries: entries + entries[:20]), "other than"),
+    "last entry cut short": (archive(members(), edit=lambda entries: entries[:-3]), "cut short in an entry"),
+    "no entries": (archive([], prefix=Member(b"a/data.pkl", data_pickle()).local()), "the zip is empty"),
     "no local header": (
         archive(members(data=Member(b"a/data/0", bytes(16), local_signature=b"PK\x03\x05"))),
         "header",
@@ -204,7 +277,10 @@ DAMAGED = {
     "version 99": (archive(members(version=Member(b"a/version", b"99\n"))), "format version '99'"),
     "version of no number": (archive(members(version=Member(b"a/version", b"x"))), "format version 'x'"),
     "byteorder unknown": (archive(members(byteorder=Member(b"a/byteorder", b"middle"))), "'middle'"),
-    "alignment of no number": (archive(members(x=Member(b"a/.storage_alignment", b"?"))), "not a number"),
+    "alignment of no number": (
+        archive(members(x=Member(b"a/.storage_alignment", b"?"))),
+        "not a plain number",
+    ),
     "no record": (archive(members(data=None)), "storage '0', named at byte"),
     "record too short": (archive(members(data=Member(b"a/data/0", bytes(12)))), "16 bytes by the pickle"),
     "record too long": (archive(members(data=Member(b"a/data/0", bytes(20)))), "16 bytes by the pickle"),
@@ -240,6 +316,16 @@ DAMAGED = {
             )
         ),
         "bytes of float32 at byte",
+    ),
+    "storage key that cannot be printed": (archive(members(data_pickle(key=b"X\1\0\0\0\n"))), "printed"),
+    "sparse with too few parts": (archive(members(rebuilt("sparse_tensor", b"NN\x85"))), "other arguments"),
+    "subclass of no arguments": (
+        archive(members(rebuilt("from_type_v2", b"NNN}", module=b"torch._tensor"))),
+        "other arguments",
+    ),
+    "dict of what are no pairs": (
+        archive(members(b"\x80\x02ccollections\nOrderedDict\n]K\x01a\x85R.")),
+        "other than pairs",
     ),
     "unknown dtype": (
         archive(
@@ -279,6 +365,10 @@ TORCH_REFUSES = [
     "Z14 another folder",
     "Z14 another folder first",
     "unknown dtype",
+    "storage key that cannot be printed",
+    "sparse with too few parts",
+    "subclass of no arguments",
+    "dict of what are no pairs",
 ]
 
 
@@ -304,6 +394,7 @@ def test_torch_refuses_them_too(torch_files: Any, damage: str) -> None:
 
 ODD = {
     "Z3 another local name": (members(pickle=pickle_member(local_name=b"a/data.pkx")), "called otherwise"),
+    "Z3 no local name": (members(data=Member(b"a/data/0", bytes(16), local_name=b"")), "called otherwise"),
     "Z3 a longer local name": (
         members(data=Member(b"a/data/0", bytes(16), local_name=b"a/data/00")),
         "called otherwise",
@@ -313,10 +404,21 @@ ODD = {
         members(pickle=pickle_member(local_flags=0x0809)),
         "other flags",
     ),
+    "Z5 patch flag": (members(data=Member(b"a/data/0", bytes(16), flags=0x0828)), "flags 0x0828"),
     "Z6 wrong CRC": (members(pickle=pickle_member(crc=7)), "another CRC-32"),
     "Z10 stray bytes between": (members(data=Member(b"a/data/0", bytes(16), behind=EVIL)), "not 16, follow"),
+    "Z10 70 KB behind the pickle": (
+        members(pickle=pickle_member(behind=bytes(70_000))),
+        "70016 bytes, not 16",
+    ),
+    "Z15 a deflate bomb that nothing inflates": (
+        members(x=Member(b"a/x", zlib.compress(bytes(10**6)), method=8, full_bytes=2**31)),
+        "'a/x'",
+    ),
+    "Z16 a zip inside": (members(x=Member(b"a/x.zip", archive(members()))), "'a/x.zip'"),
     "Z16 an extra pickle": (members(x=Member(b"a/extra.pkl", EVIL)), "'a/extra.pkl'"),
     "Z16 a storage nobody uses": (members(x=Member(b"a/data/7", bytes(4))), "'a/data/7'"),
+    "a name with dots inside": (members(x=Member(b"a/x..y", b"")), "'a/x..y'"),
     "P2 bytes after the pickle": (members(data_pickle() + EVIL), "bytes follow the end of the pickle"),
 }
 
@@ -368,6 +470,35 @@ def test_no_strides_are_contiguous_ones(torch_files: Any) -> None:
     assert checkpoint.tensors["w"].stride == (2, 1)
 
 
+READ_AS_TORCH_DOES = {
+    "version 1 of the function": members(
+        data_pickle(grad=b"", hooks=b"").replace(b"_rebuild_tensor_v2", b"_rebuild_tensor")
+    ),
+    "sizes and strides in lists": members(data_pickle(size=b"](K\x04e", stride=b"](K\x01e")),
+    "sizes in a torch.Size": members(data_pickle(size=b"ctorch\nSize\nK\x04\x85\x85R")),
+    "no hooks at all": members(data_pickle(hooks=b"N")),
+    "metadata of nothing": members(data_pickle(end=b"NtRs.")),
+    "metadata of an empty list": members(data_pickle(end=b"]tRs.")),
+    "sizes in a zip64 field behind another": members(
+        data=Member(b"a/data/0", bytes(16), n_bytes=FULL32, full_bytes=FULL32, extra=zip64_extra(16, 16))
+    ),
+    "folders with entries of their own": [
+        Member(b"a/", b"", flags=0, attributes=0x10),
+        Member(b"a/data/", b"", flags=0, attributes=0x10),
+        *members(),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", READ_AS_TORCH_DOES)
+def test_what_torch_reads_though_it_never_writes_it_is_read_alike(torch_files: Any, case: str) -> None:
+    """Other spellings of one tensor, which torch accepts, give the tensor that it gives."""
+    checkpoint = torch_files.assert_agrees(archive(READ_AS_TORCH_DOES[case]), weights_only=True)
+
+    assert list(checkpoint.tensors) == ["w"]
+    assert checkpoint.pickle.tensor_only
+
+
 def test_big_endian_files_say_so() -> None:
     """The `byteorder` member becomes the byte order of every tensor."""
     checkpoint = read(archive(members(byteorder=Member(b"a/byteorder", b"big"))))
@@ -396,7 +527,12 @@ REASONS = {
         data_pickle(grad=b"(X\x06\x00\x00\x00moduleK\x01K\x02K\x03tQ"),
         "a module with its source code",
     ),
+    "P12 a legacy file's reference": (data_pickle(tail=b"NtQ"), "something outside it that is not a storage"),
     "P12 stranger": (data_pickle(grad=b"K\x01Q"), "something outside it that is not a storage"),
+    "P12 no storage to rebuild from": (
+        data_pickle(storage=b"N", key=b"").replace(b"(X\7\0\0\0storageN", b"(N"),
+        "has no storage in the file",
+    ),
     "P19 nested torch file": (
         data_pickle(grad=b"ctorch.storage\n_load_from_bytes\nC\x00\x85R"),
         "imports torch.storage._load_from_bytes",
@@ -444,6 +580,23 @@ def test_a_flood_of_names_is_bounded() -> None:
     assert checkpoint.pickle.reasons[-1] == "the pickle imports 1500 different names, too many to list"
 
 
+def test_a_flood_of_strangers_is_bounded() -> None:
+    """Of very many references to something else, a hundred are told."""
+    checkpoint = read(archive(members(b"\x80\x02" + b"K\x01Q0" * 150 + b"N.")))
+
+    assert len(checkpoint.pickle.reasons) == 100
+
+
+def test_a_flood_of_tensors_without_storage_is_bounded() -> None:
+    """Of very many tensors that the file holds no storage of, a hundred are told."""
+    homeless = TENSOR.replace(TENSOR[TENSOR.index(b"(X") : TENSOR.index(b"tQ") + 2], b"N")
+
+    checkpoint = read(archive(members(b"\x80\x02](" + homeless * 150 + b"e.")))
+
+    assert len(checkpoint.pickle.reasons) == 100
+    assert checkpoint.tensors == {}
+
+
 def test_python_2_state_dicts_are_read() -> None:
     """An OrderedDict that python 2 wrote as a call with a list of pairs is the dict that it stands for."""
     data = b"\x80\x02ccollections\nOrderedDict\n]]U\x01wa" + TENSOR + b"aa\x85R."
@@ -465,11 +618,13 @@ def test_shared_containers_do_not_multiply() -> None:
 
 
 def test_shared_tensors_do_not_multiply() -> None:
-    """A tensor in 2**40 places of a shared structure ends in a LimitError, soon."""
-    data = b"\x80\x02" + TENSOR + DOUBLED * 40 + b"."
+    """A tensor in 2**40 places of a shared structure ends in a LimitError, whatever tensors are allowed."""
+    data = archive(members(b"\x80\x02" + TENSOR + DOUBLED * 40 + b"."))
 
-    with pytest.raises(LimitError):
-        read(archive(members(data)), Limits(tensors=1000))
+    with pytest.raises(LimitError, match="more tensors than 1000"):
+        read(data, Limits(tensors=1000))
+    with pytest.raises(LimitError, match="hold one another too often"):
+        read(data, Limits(tensors=10**9))
 
 
 LIMITS = {
@@ -488,6 +643,24 @@ def test_each_limit_is_named(limit: str) -> None:
         read(archive(members()), LIMITS[limit])
 
     assert caught.value.limit == limit
+
+
+PATHS = {
+    "one name": {"a" * 100: {"b" * 100: torch.ones(1)}},
+    "a storage key": archive(members(data_pickle(key=b"X\0\x08\0\0" + b"k" * 2048))),
+}
+
+
+@pytest.mark.parametrize("case", PATHS)
+def test_names_too_long_are_a_limit(torch_files: Any, case: str) -> None:
+    """A dotted path longer than the limit, and a storage key longer than any, are not kept."""
+    value = PATHS[case]
+    data = value if isinstance(value, bytes) else torch_files.saved(value)
+
+    with pytest.raises(LimitError) as caught:
+        read(data, Limits(name_bytes=150))
+
+    assert caught.value.limit == "name_bytes"
 
 
 def test_containers_too_deep_are_a_limit(torch_files: Any) -> None:
