@@ -2,44 +2,21 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
-import attrs
-
-from embaudit.diffing import diff_snapshots
-from embaudit.errors import FormatError, LimitError, SourceError, TargetError
-from embaudit.mapping import map_tensors
+from embaudit.collecting import Collector
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
-from embaudit.model.facts import (
-    Absent,
-    ComparedValues,
-    ContentCheck,
-    Fact,
-    Facts,
-    UnreadableFile,
-    ValueScans,
-    WeightFiles,
-)
-from embaudit.model.files import FileEntry, FileState, Snapshot
+from embaudit.model.files import Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.record import Cost
 from embaudit.model.tensor_map import Depth, TensorMap
-from embaudit.model.weights import same_model_pairs
-from embaudit.reading import (
-    checkpoint_names,
-    orphan_shards,
-    read_checkpoint,
-    read_declaration,
-    read_indexes,
-)
 from embaudit.report import AuditReport
 from embaudit.rules import ask_rules, without
 from embaudit.sources import open_snapshot
 from embaudit.sources.metered import metered
-from embaudit.values import file_digest, git_blob_sha1, scan_many
 from embaudit.version import VERSION
 
 Target = str | os.PathLike[str] | Snapshot
@@ -80,7 +57,7 @@ def audit(
     depth, rules = Depth.parse(depth), without(ignore)
     snapshot, meter = metered(open_snapshot(target, revision=revision, limits=limits))
     other, other_meter = (None, None) if against is None else metered(open_snapshot(against, limits=limits))
-    collector = _Collector(depth=depth, limits=limits, progress=progress)
+    collector = Collector(depth=depth, limits=limits, progress=progress)
     facts = collector.collect(snapshot, other)
     findings, skipped = ask_rules(rules, facts)
     meters = [each for each in (meter, other_meter) if each is not None]
@@ -115,153 +92,3 @@ def _name_of(target: Target, revision: str | None) -> str:
         return "@".join(part for part in parts if part is not None)
     text = os.fspath(target)
     return text if revision is None or text.endswith(f"@{revision}") else f"{text}@{revision}"
-
-
-@attrs.frozen(kw_only=True)
-class _Collector:
-    """Runs the stages that turn snapshots into facts, with the settings that all of them share."""
-
-    depth: Depth
-    limits: Limits
-    progress: Callable[[int], None] | None
-
-    def collect(self, snapshot: Snapshot, other: Snapshot | None) -> Facts:
-        """Every fact that can be had, and why the others cannot."""
-        # A file that cannot be read is told once, however many stages meet it.
-        gathered = tuple(_once([*self._snapshot_facts(snapshot), *self._diff_facts(snapshot, other)]))
-        return Facts(
-            known=tuple(fact for fact in gathered if not isinstance(fact, Absent)),
-            absent=tuple(fact for fact in gathered if isinstance(fact, Absent)),
-        )
-
-    def _snapshot_facts(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
-        yield snapshot
-        yield read_declaration(snapshot, self.limits)
-        indexes = read_indexes(snapshot, self.limits)
-        names = checkpoint_names(snapshot, indexes)
-        yield WeightFiles(checkpoints=names, orphan_shards=orphan_shards(snapshot, indexes))
-        read = tuple(self._checkpoints(snapshot, names))
-        yield from read
-        checkpoints = {fact.name: fact for fact in read if isinstance(fact, Checkpoint)}
-        yield from self._format_facts(checkpoints)
-        yield from self._content_facts(snapshot, checkpoints)
-
-    def _checkpoints(
-        self, snapshot: Snapshot, names: Iterable[str]
-    ) -> Iterator[Checkpoint | UnreadableFile | Absent]:
-        for name in names:
-            read = self._checkpoint(snapshot, name)
-            yield read
-            if isinstance(read, UnreadableFile):
-                yield Absent(kind=Checkpoint, reason=f"{name} was not read")
-
-    def _checkpoint(self, snapshot: Snapshot, name: str) -> Checkpoint | UnreadableFile:
-        try:
-            return read_checkpoint(snapshot, name, self.limits)
-        except _UNREADABLE as error:
-            return _unreadable(name, error)
-
-    def _format_facts(self, checkpoints: Mapping[str, Checkpoint]) -> Iterator[Fact | Absent]:
-        for left, right in same_model_pairs(checkpoints):
-            try:
-                tensors = self._map(checkpoints[left], checkpoints[right])
-            except _UNREADABLE as error:
-                yield _unreadable(_culprit(error, checkpoints[left], checkpoints[right]), error)
-                yield Absent(kind=TensorMap, reason=f"{left} and {right} were not compared: {error}")
-                yield Absent(kind=ComparedValues, reason=f"{left} and {right} were not compared: {error}")
-                continue
-            yield tensors
-            if self.depth is Depth.HEADERS:
-                yield Absent(kind=ComparedValues, reason="depth headers reads no values")
-            else:
-                yield ComparedValues(tensors=tensors)
-
-    def _map(self, left: Checkpoint, right: Checkpoint) -> TensorMap:
-        return map_tensors(left, right, depth=self.depth, limits=self.limits, progress=self.progress)
-
-    def _content_facts(
-        self, snapshot: Snapshot, checkpoints: Mapping[str, Checkpoint]
-    ) -> Iterator[Fact | Absent]:
-        if self.depth is not Depth.FULL:
-            reason = f"depth {self.depth} does not read whole files"
-            yield Absent(kind=ContentCheck, reason=reason)
-            yield Absent(kind=ValueScans, reason=reason)
-            return
-        yield from self._content_checks(snapshot)
-        for checkpoint in checkpoints.values():
-            try:
-                yield self._scan(checkpoint)
-            except _UNREADABLE as error:
-                yield _unreadable(checkpoint.name, error)
-                yield Absent(kind=ValueScans, reason=f"the values of {checkpoint.name} were not read")
-
-    def _scan(self, checkpoint: Checkpoint) -> ValueScans:
-        if checkpoint.reader is None:
-            raise SourceError(f"{checkpoint.name} comes without a way to read it")
-        jobs = tuple((tensor, checkpoint.reader) for tensor in checkpoint.tensors.values())
-        scans = scan_many(jobs, limits=self.limits, progress=self.progress)
-        return ValueScans(
-            checkpoint=checkpoint.name, scans=tuple(scan for scan in scans if scan.n_nan or scan.n_inf)
-        )
-
-    def _content_checks(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
-        for entry in snapshot.files.values():
-            if entry.identity is None or entry.state is not FileState.PRESENT:
-                continue
-            try:
-                yield _checked(snapshot, entry)
-            except _UNREADABLE as error:
-                yield _unreadable(entry.path, error)
-                yield Absent(kind=ContentCheck, reason=f"{entry.path} was not read")
-
-    def _diff_facts(self, snapshot: Snapshot, other: Snapshot | None) -> Iterator[SnapshotDiff | Absent]:
-        if other is None:
-            yield Absent(kind=SnapshotDiff, reason="no other snapshot was given to compare with")
-            return
-        old, new = (snapshot, other) if _is_newer(other, snapshot) else (other, snapshot)
-        yield diff_snapshots(old, new, depth=self.depth, limits=self.limits, progress=self.progress)
-
-
-_UNREADABLE = (FormatError, LimitError, SourceError, TargetError)
-"""What reading a file of the repository may raise: its fault, so a finding and not an exception."""
-
-
-def _checked(snapshot: Snapshot, entry: FileEntry) -> ContentCheck:
-    """The digest that the source lists for a file, beside that of the bytes."""
-    if snapshot.reader is None or entry.size is None:
-        raise SourceError(f"{entry.path} comes without a way to read it")
-    by_sha256 = entry.sha256 is not None
-    digest = file_digest if by_sha256 else git_blob_sha1
-    return ContentCheck(
-        path=entry.path,
-        algorithm="sha256" if by_sha256 else "git-sha1",
-        claimed=entry.identity or "",
-        computed=digest(snapshot.reader, entry.path, entry.size),
-    )
-
-
-def _once(facts: Iterable[Fact | Absent]) -> Iterator[Fact | Absent]:
-    told: set[UnreadableFile] = set()
-    for fact in facts:
-        if isinstance(fact, UnreadableFile):
-            if fact in told:
-                continue
-            told.add(fact)
-        yield fact
-
-
-def _culprit(error: Exception, left: Checkpoint, right: Checkpoint) -> str:
-    """Which of two checkpoints an error is about: it names the file."""
-    names_right = any(file in str(error) for file in (right.name, *right.files))
-    return right.name if names_right else left.name
-
-
-def _unreadable(path: str, error: Exception) -> UnreadableFile:
-    limit = error.limit if isinstance(error, LimitError) else ""
-    return UnreadableFile(path=path, problem=str(error), limit=limit)
-
-
-def _is_newer(candidate: Snapshot, snapshot: Snapshot) -> bool:
-    """Whether the source of `snapshot` places `candidate` after it."""
-    later = {known.commit for known in snapshot.newer}
-    return candidate.commit is not None and candidate.commit in later
