@@ -6,6 +6,7 @@ Exit codes: 0 passed, 1 findings at or above the threshold (or, for `diff` and `
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,10 @@ class _Auditing(click.Group):
         except EmbauditError as error:
             click.echo(f"embaudit: {plain(str(error))}", err=True)
             context.exit(USAGE if isinstance(error, UsageError) else NOT_AUDITED)
+        except (OSError, KeyboardInterrupt) as error:
+            # No space for the output, or an impatient user: not "audited, with findings".
+            click.echo(f"embaudit: not finished: {type(error).__name__} {error}".rstrip(), err=True)
+            context.exit(NOT_AUDITED)
 
 
 @click.group(cls=_Auditing, context_settings={"help_option_names": ["-h", "--help"]})
@@ -213,6 +218,10 @@ def _progress(depth: str) -> Iterator[Callable[[int], None]]:
 
 
 def main() -> NoReturn:
-    """Run the command line, and leave with its exit code."""
-    cli()
+    """Run the command line, and leave with its exit code; a fault of embaudit's own is 3, never 1."""
+    try:
+        cli()
+    except Exception:  # noqa: BLE001 - the last stop: python itself would leave with 1, which means findings
+        traceback.print_exc()
+        sys.exit(NOT_AUDITED)
     sys.exit(PASSED)

@@ -70,6 +70,10 @@ class Collector:
         self, snapshot: Snapshot, names: Iterable[str]
     ) -> Iterator[Checkpoint | UnreadableFile | Absent]:
         for name in names:
+            if snapshot.files[name].state is not FileState.PRESENT:
+                # Told of the snapshot already: EMB006, EMB007.
+                yield Absent(kind=Checkpoint, reason=f"{name} is not at hand")
+                continue
             read = self._checkpoint(snapshot, name)
             yield read
             if isinstance(read, UnreadableFile):

@@ -17,7 +17,7 @@ import attrs
 
 from embaudit.errors import FormatError, LimitError, SourceError, TargetError
 from embaudit.formats.checkpoints import parse_checkpoint
-from embaudit.formats.declared import MODULES, declared_paths, parse_declared
+from embaudit.formats.declared import MODULES, check_declared, declared_paths, parse_declared
 from embaudit.formats.documents import parse_json
 from embaudit.formats.fields import examples, inside, quoted
 from embaudit.formats.shard_index import INDEX_MARK, join_shards, parse_shard_index
@@ -87,23 +87,25 @@ def _read_small(snapshot: Snapshot, path: str, limits: Limits, limit: str = "jso
 
 
 def read_document(snapshot: Snapshot, path: str, limits: Limits = DEFAULT_LIMITS) -> JSON:
-    """The JSON document at `path`, frozen.
+    """The JSON document at `path`, frozen; `NaN` and the infinities, which python's json writes, are texts.
 
     Raises:
         TargetError: If the snapshot lists no such file.
         SourceError: If the file cannot be read.
-        FormatError: If it is not strict JSON.
+        FormatError: If it is not strict JSON otherwise.
         LimitError: If it is too large or nests too deep.
     """
     with inside(path):
-        return parse_json(_read_small(snapshot, path, limits), limits=limits)
+        return parse_json(_read_small(snapshot, path, limits), limits=limits, on_constant=lambda _text: None)
 
 
 def read_declaration(snapshot: Snapshot, limits: Limits = DEFAULT_LIMITS) -> Declaration:
     """The settings that a repository declares; never an error, for a file that cannot be used is in `bad`.
 
-    A file that repeats a key is in both: in `documents` with the last value, as python's readers have it, and
-    in `bad`, because other readers refuse it.
+    Some files are in both. One that repeats a key is in `documents` with the last value, as python's readers
+    have it, and one with `NaN` or an infinity with its text; both are in `bad` as usable, because other
+    readers refuse them. One whose top level is of the wrong JSON type is in `documents` as it is, and in
+    `bad` as not usable.
     """
     first = declared_paths(snapshot.files)
     documents, bad = _read_declared(snapshot, first, limits)
@@ -119,15 +121,26 @@ def _read_declared(
     bad = []
     for path in paths:
         repeated: list[str] = []
+        constants: list[str] = []
         try:
             data = _read_small(snapshot, path, limits, "settings_bytes")
-            documents[path] = parse_declared(data, path, limits, on_duplicate=repeated.append)
+            documents[path] = parse_declared(data, path, limits, repeated.append, constants.append)
+            check_declared(documents[path], path)
         except (SourceError, FormatError, LimitError) as error:
             bad.append(BadDocument(path=path, problem=str(error)))
-        if repeated:
-            problem = f"repeats {examples(repeated, 'key')}; the last value is taken, and some readers refuse"
-            bad.append(BadDocument(path=path, problem=problem))
+            continue
+        problems = _leniencies(repeated, constants)
+        bad += (BadDocument(path=path, problem=problem, usable=True) for problem in problems)
     return documents, bad
+
+
+def _leniencies(repeated: Sequence[str], constants: Sequence[str]) -> Iterator[str]:
+    """What a document asks of its readers beyond strict JSON."""
+    if repeated:
+        yield f"repeats {examples(repeated, 'key')}; the last value is taken, and some readers refuse"
+    if constants:
+        found = examples(constants, "number")
+        yield f"holds {found} that JSON cannot write; python reads this, and some readers refuse"
 
 
 def read_index(snapshot: Snapshot, path: str, limits: Limits = DEFAULT_LIMITS) -> ShardIndex:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,7 @@ def test_progress_is_told_in_bytes_of_tensor_data() -> None:
         ({"depth": "deep"}, embaudit.UsageError),
         ({"ignore": ("EMB9",)}, embaudit.UsageError),
         ({"revision": NEW}, embaudit.TargetError),
+        ({"revision": "\ud800"}, embaudit.TargetError),
         ({"against": "./nothing/here"}, embaudit.TargetError),
     ],
     ids=str,
@@ -252,3 +254,68 @@ def test_the_report_says_what_was_audited(tmp_path: Path) -> None:
     assert is_commit(report.revision)
     assert report.tool_version == embaudit.__version__
     assert report.declaration.model_type == "bert"
+
+
+@pytest.mark.parametrize(
+    ("depth", "expected"), [("headers", "EMB015"), ("sampled", "EMB012"), ("full", "EMB012")], ids=str
+)
+def test_weights_that_changed_between_commits_never_pass_in_silence(
+    tmp_path: Path, depth: str, expected: str
+) -> None:
+    """Another digest is a warning even where the headers are equal and values were not read."""
+    other = safetensors_file({name: tensor + 1 for name, tensor in TENSORS.items()})
+    old = cache_commit(tmp_path, "org/name", OLD, repository())
+    new = cache_commit(tmp_path, "org/name", NEW, repository(model=other))
+
+    report = embaudit.audit(new, against=old, depth=depth)
+
+    assert expected in codes(report)
+    assert not report.passed("warning")
+
+
+@pytest.mark.parametrize("damaged", [b"", b"garbage", SAFE[:-1], bytes(len(SAFE))], ids=len)
+def test_weights_that_cannot_be_compared_never_pass_in_silence(tmp_path: Path, damaged: bytes) -> None:
+    """A weight file that is damaged in the other snapshot is a warning at every depth."""
+    good = cache_commit(tmp_path, "org/name", OLD, repository(pytorch_model=None))
+    bad = cache_commit(tmp_path, "org/name", NEW, repository(pytorch_model=None, model=damaged))
+
+    for depth in embaudit.Depth:
+        report = embaudit.audit(good, against=bad, depth=depth)
+        assert {"EMB015", "EMB016"} <= set(codes(report))
+
+
+def test_files_in_the_wrong_container_are_errors() -> None:
+    """A torch file called safetensors, and the reverse, are refused by loaders: errors here."""
+    report = audited(repository(model=BIN, pytorch_model=SAFE))
+
+    assert [one.where.path for one in report.findings if one.code == "EMB119"] == [
+        "model.safetensors",
+        "pytorch_model.bin",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_protocol_is_an_error_exactly_where_torch_refuses_it(tmp_path: Path, protocol: int) -> None:
+    """What `torch.load` refuses by default for its protocol is an error, what it loads is none."""
+    data = torch_file(TENSORS, pickle_protocol=protocol)
+    (tmp_path / "pytorch_model.bin").write_bytes(data)
+    try:
+        torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+        refused = False
+    except pickle.UnpicklingError:
+        refused = True
+
+    report = audited(repository(model=None, pytorch_model=data))
+
+    assert ("EMB133" in codes(report)) == refused
+
+
+def test_files_of_other_programs_raise_no_alarm() -> None:
+    """Beside sound weights, what other programs call `.bin` or `.pt` is information at most."""
+    others = {"faiss.bin": b"IxF2" * 9, "sampler.bin": torch_file({"x": 1}), "lid.176.bin": b"\xba\x16O/" * 9}  # type: ignore[dict-item]
+
+    report = audited(repository(pytorch_model=None) | others)
+
+    assert report.worst is embaudit.Severity.INFO
+    assert "EMB101" not in codes(report)

@@ -175,6 +175,47 @@ def test_a_declaration_is_the_settings_of_the_repository() -> None:
     assert "settings_bytes allows 299" in problems["adapter_config.json"]
 
 
+def test_a_document_with_infinity_can_be_read() -> None:
+    """Python's json writes infinities, so that a document with one is read, with its text as the value."""
+    snapshot = snapshot_of(**{"config.json": b'{"time_step_limit": [0.0, Infinity]}'})
+
+    assert read_document(snapshot, "config.json") == {"time_step_limit": (0.0, "Infinity")}
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "problems"),
+    [
+        pytest.param("config.json", b'{"a": 1}', [], id="strict"),
+        pytest.param("config.json", b'{"a": 1, "a": 2}', [(True, "repeats 1 key ('a')")], id="repeated key"),
+        pytest.param("config.json", b'{"a": -Infinity}', [(True, "1 number ('-Infinity')")], id="infinity"),
+        pytest.param(
+            "config.json", b'{"a": 1, "a": NaN}', [(True, "repeats 1 key"), (True, "('NaN')")], id="both"
+        ),
+        pytest.param("config.json", b"[NaN]", [(False, "expected an object, found an array")], id="array"),
+        pytest.param("modules.json", b"{}", [(False, "expected an array, found an object")], id="modules"),
+        pytest.param(
+            "modules.json", b'["a"]', [(False, "[0]: expected an object, found a string")], id="text"
+        ),
+    ],
+)
+def test_a_document_that_parses_is_kept_whatever_is_wrong(
+    path: str, data: bytes, problems: Sequence[tuple[bool, str]]
+) -> None:
+    """What lenient readers take is bad but usable, what has the wrong type is not usable; both are kept."""
+    declaration = read_declaration(snapshot_of(**{path: data}))
+
+    assert list(declaration.documents) == [path]
+    assert [(bad.path, bad.usable) for bad in declaration.bad] == [(path, usable) for usable, _ in problems]
+    assert all(text in bad.problem for bad, (_, text) in zip(declaration.bad, problems, strict=True))
+
+
+def test_a_document_that_breaks_off_is_bad_once() -> None:
+    """A repeated key or a NaN before a fault of syntax does not make the file usable."""
+    declaration = read_declaration(snapshot_of(**{"config.json": b'{"a": {"b": 1, "b": NaN}, x'}))
+
+    assert (len(declaration.documents), [bad.usable for bad in declaration.bad]) == (0, [False])
+
+
 def test_an_empty_repository_declares_nothing() -> None:
     """Without settings the declaration is empty, and nothing is bad."""
     declaration = read_declaration(snapshot_of("model.safetensors"))

@@ -51,9 +51,13 @@ class Contents:
     _computed: dict[tuple[str, Algorithm], str | None] = attrs.Factory(dict)
 
     def digest(self, entry: FileEntry, algorithm: Algorithm) -> str | None:
-        """The digest of a file, or None if it is neither listed nor to be had at this depth."""
+        """The digest of a file, or None if it is neither listed nor to be had at this depth.
+
+        At depth `full` a listed digest is a claim to be checked, not an answer: the bytes are read.
+        """
         listed = listed_digest(entry, algorithm)
-        if listed is not None:
+        is_checked = self.depth is Depth.FULL and entry.state is FileState.PRESENT
+        if listed is not None and not is_checked:
             return listed
         key = (entry.path, algorithm)
         if key not in self._computed:

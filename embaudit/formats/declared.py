@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from embaudit.formats.documents import parse_json
-from embaudit.formats.fields import inside
+from embaudit.formats.fields import ARRAY, OBJECT, expect, inside
 from embaudit.model.frozen import JSON
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 
@@ -50,15 +50,31 @@ def parse_declared(
     path: str,
     limits: Limits = DEFAULT_LIMITS,
     on_duplicate: Callable[[str], None] | None = None,
+    on_constant: Callable[[str], None] | None = None,
 ) -> JSON:
-    """The settings file at `path`; `on_duplicate` as for `embaudit.formats.documents.parse_json`.
+    """The settings file at `path`; callbacks as for `embaudit.formats.documents.parse_json`.
 
     Raises:
         FormatError: If it is not strict JSON.
         LimitError: If it is too large or nests too deep.
     """
     with inside(path):
-        return parse_json(data, limits=limits, on_duplicate=on_duplicate)
+        return parse_json(data, limits=limits, on_duplicate=on_duplicate, on_constant=on_constant)
+
+
+def check_declared(document: JSON, path: str) -> None:
+    """Hold the settings file at `path` against the JSON type that all its readers expect of it.
+
+    Raises:
+        FormatError: If `modules.json` is not an array of objects, or any other file not an object.
+    """
+    with inside(path):
+        if path.rpartition("/")[2] != MODULES:
+            expect(document, OBJECT)
+            return
+        modules = expect(document, ARRAY)
+        for index, module in enumerate(modules):
+            expect(module, OBJECT, f"[{index}]")
 
 
 def _is_declared(path: str, folders: set[str]) -> bool:

@@ -2,7 +2,8 @@
 
 Knows JSON (RFC 8259, https://www.rfc-editor.org/rfc/rfc8259) and the ways in which python's own parser is
 laxer than others: it takes NaN, takes `1e400` as infinity, lets the last of equal keys win in silence, joins
-no half of a surrogate pair, and overflows its stack on deep nesting. Each is refused here, by name and place.
+no half of a surrogate pair, and overflows its stack on deep nesting. Each is refused here, by name and place,
+but that a caller may ask to be told of equal keys and of NaN and the infinities instead.
 Refuses to know what a document means.
 """
 
@@ -10,8 +11,9 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
-from typing import Any, NoReturn
+from typing import Any
 
 from embaudit.errors import FormatError, LimitError
 from embaudit.formats.fields import quoted
@@ -43,6 +45,7 @@ def parse_json(
     limits: Limits = DEFAULT_LIMITS,
     max_depth: int | None = None,
     on_duplicate: Callable[[str], None] | None = None,
+    on_constant: Callable[[str], None] | None = None,
 ) -> JSON:
     """The frozen value of one JSON document in UTF-8.
 
@@ -52,6 +55,8 @@ def parse_json(
         max_depth: Arrays and objects inside one another that the document's own format allows.
         on_duplicate: Called with each key that an object repeats; the last value then stands, as python's
             readers have it. Without it a repeated key is an error.
+        on_constant: Called with each `NaN`, `Infinity` and `-Infinity` that stands where a value is due, as
+            python's json writes and reads them; its value is then this text. Without it each is an error.
 
     Raises:
         FormatError: If it is not strict JSON, or nests deeper than `max_depth`.
@@ -61,15 +66,22 @@ def parse_json(
         raise LimitError(
             f"the document has {len(data)} bytes, the limit is {limits.json_bytes}", limit="json_bytes"
         )
+    decode = partial(decode_json, data, on_duplicate=on_duplicate, on_constant=on_constant)
     if max_depth is not None:
-        return freeze(decode_json(data, max_depth=max_depth, on_duplicate=on_duplicate))
+        return freeze(decode(max_depth=max_depth))
     try:
-        return freeze(decode_json(data, max_depth=limits.json_depth, on_duplicate=on_duplicate))
+        return freeze(decode(max_depth=limits.json_depth))
     except _TooDeepError as error:
         raise LimitError(error.problem, error.where, "json_depth") from error
 
 
-def decode_json(data: bytes, *, max_depth: int, on_duplicate: Callable[[str], None] | None = None) -> Any:
+def decode_json(
+    data: bytes,
+    *,
+    max_depth: int,
+    on_duplicate: Callable[[str], None] | None = None,
+    on_constant: Callable[[str], None] | None = None,
+) -> Any:
     """As `parse_json`, for readers that bound the size themselves and freeze only what they keep.
 
     Raises:
@@ -85,13 +97,19 @@ def decode_json(data: bytes, *, max_depth: int, on_duplicate: Callable[[str], No
             _report_duplicates(pairs, on_duplicate)
         return result
 
+    def constant(token: str) -> str:
+        if on_constant is None:
+            raise _NumberError(f"is not JSON: {token} is not a number", token)
+        on_constant(token)
+        return token
+
     try:
         return json.loads(
             text,
             object_pairs_hook=build,
             parse_int=_integer,
             parse_float=_floating,
-            parse_constant=_refuse_constant,
+            parse_constant=constant,
         )
     except json.JSONDecodeError as error:
         raise FormatError(f"is not JSON: {error.msg}", _place(text, error.pos)) from error
@@ -175,10 +193,6 @@ def _floating(token: str) -> float:
     if math.isinf(value):
         raise _NumberError(f"the number {quoted(token)} is larger than any double", token)
     return value
-
-
-def _refuse_constant(token: str) -> NoReturn:
-    raise _NumberError(f"is not JSON: {token} is not a number", token)
 
 
 def _position_of(text: str, token: str) -> int:

@@ -12,6 +12,7 @@ from embaudit.formats.pickle_machine import Machine, Opcode, Stop, TruncatedPick
 from embaudit.formats.pickle_nodes import Call, DictNode, Global, PersistentId, PickleValue, SetNode, Unknown
 
 HIGHEST_PROTOCOL = 5
+_HIGHEST_INDEX = 2**32 - 1
 
 
 def python3_name(module: str, name: str) -> tuple[str, str]:
@@ -70,11 +71,23 @@ def _dup(machine: Machine, at: int) -> int:
     return at
 
 
-def _put(machine: Machine, at: int) -> int:
+def _memo_index(machine: Machine, at: int) -> tuple[int, int]:
+    """The index that a textual opcode spells, and the index after its line.
+
+    As large as those of the binary opcodes and no larger: picklers count from 0, and the hashes of integers
+    beyond 60 bits can be made to collide.
+    """
     text, after = machine.line(at)
     index = decimal(machine, at, text.lstrip(b"0") or b"0")
     if index < 0:
         machine.fail(at, "a negative memo index")
+    if index > _HIGHEST_INDEX:
+        machine.fail(at, "a memo index of more than 32 bits")
+    return index, after
+
+
+def _put(machine: Machine, at: int) -> int:
+    index, after = _memo_index(machine, at)
     machine.memo[index] = machine.stack[-1]
     return after
 
@@ -95,8 +108,8 @@ def _memoize(machine: Machine, at: int) -> int:
 
 
 def _get(machine: Machine, at: int) -> int:
-    text, after = machine.line(at)
-    machine.stack.append(machine.memo[decimal(machine, at, text.lstrip(b"0") or b"0")])
+    index, after = _memo_index(machine, at)
+    machine.stack.append(machine.memo[index])
     return after
 
 

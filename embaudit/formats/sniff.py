@@ -3,6 +3,7 @@
 import enum
 
 from embaudit.formats.view import ByteView
+from embaudit.model.limits import KIB
 
 
 class Container(str, enum.Enum):
@@ -35,6 +36,9 @@ _FIRST_BYTES = 16
 _TAR_BYTES = 262
 _TAR_MARK_AT = 257
 _LENGTH_BYTES = 8
+_HEADER_BYTES = 64 * KIB
+"""Looked through for the brace of a header that begins with white space."""
+_WHITE_SPACE = b" \t\r\n"
 _HIGHEST_PROTOCOL = 5
 
 _SIGNATURES = (
@@ -56,7 +60,7 @@ _SIGNATURES = (
 
 
 def sniff(view: ByteView) -> Container:
-    """The container of a file, from at most its first 262 bytes.
+    """The container of a file, from at most its first 262 bytes, or more if they are a header's white space.
 
     A zip is what has a zip's signature at byte 0, as for torch: one with something before it is not. A pickle
     is what declares a protocol; those of protocol 0 and 1 declare none and are `UNKNOWN`.
@@ -67,10 +71,9 @@ def sniff(view: ByteView) -> Container:
     for signature, container in _SIGNATURES:
         if head.startswith(signature):
             return container
-    opens_object = head[_LENGTH_BYTES:].lstrip(b" \t\r\n").startswith(b"{")
-    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
+    opens_object = head[_LENGTH_BYTES:].lstrip(_WHITE_SPACE).startswith(b"{")
     # A length may begin like a pickle, with 80 02, but then a pickle it is not: 00 is no opcode.
-    if opens_object and length <= view.size - _LENGTH_BYTES:
+    if _begins_with_header(view, head):
         return Container.SAFETENSORS
     if head[0] == 0x80 and len(head) > 1 and head[1] <= _HIGHEST_PROTOCOL:  # noqa: PLR2004 - the PROTO opcode
         return Container.PICKLE
@@ -79,3 +82,17 @@ def sniff(view: ByteView) -> Container:
     if view.read(0, _TAR_BYTES)[_TAR_MARK_AT:] == b"ustar":
         return Container.TAR
     return Container.UNKNOWN
+
+
+def _begins_with_header(view: ByteView, head: bytes) -> bool:
+    """Whether a length that the file has room for comes first, then an object, maybe behind white space.
+
+    safetensors puts its brace at byte 8, and takes any white space of JSON before it.
+    """
+    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
+    if length > view.size - _LENGTH_BYTES:
+        return False
+    text = head[_LENGTH_BYTES:]
+    if not text.strip(_WHITE_SPACE):
+        text = view.read(len(head), min(_LENGTH_BYTES + length, _HEADER_BYTES))
+    return text.lstrip(_WHITE_SPACE).startswith(b"{")

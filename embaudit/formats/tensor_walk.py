@@ -17,6 +17,8 @@ from embaudit.model.tensors import TensorInfo
 
 _SCALARS = {type(None), bool, int, float, str}
 _KEYS = {*_SCALARS, bytes}
+_FIRST_LARGE = 2**60
+"""Integers below it are their own hashes, or nearly."""
 _MAX_METADATA = 1000
 """Plain values kept beside the tensors; optimizers and trainers store them by the thousand."""
 _MAX_ITEMS = 100
@@ -180,7 +182,7 @@ class TensorWalk:
         if set(map(type, keys)) <= {str} and "".join(keys).isascii():
             texts: Collection[tuple[str, PickleValue]] = dict(zip(keys, values, strict=True)).items()
         else:
-            slots = dict(zip(map(_slot, keys), zip(map(_key_text, keys), values, strict=True), strict=True))
+            slots = dict(zip(map(slot_of, keys), zip(map(_key_text, keys), values, strict=True), strict=True))
             texts = slots.values()
         if len(texts) < len(keys):
             self.odd(f"the dict {path!r} sets {len(keys) - len(texts)} keys again; the last value counts")
@@ -259,9 +261,20 @@ class TensorWalk:
 _CONTAINERS = {DictNode, SetNode, Call, list, tuple}
 
 
-def _slot(key: PickleValue) -> object:
-    """What tells two keys of a dict apart. Of a key that holds others it is the identity: they never hash."""
-    return key if type(key) in _KEYS else ("identity", id(key))
+def slot_of(key: PickleValue) -> object:
+    """What tells two keys of a dict apart: slots are equal where python's dicts see one key, as 1 and 1.0.
+
+    Of a key that holds others it is the identity, since those never hash. Of a large integer it is the text:
+    python's hash of a number is its remainder by 2**61 - 1, so that whoever writes a file can give all its
+    keys one hash, while the hash of a text differs from process to process.
+    Source: https://docs.python.org/3.13/library/stdtypes.html#hashing-of-numeric-types
+    """
+    kind = type(key)
+    if kind is float and abs(key) >= _FIRST_LARGE and key.is_integer():
+        kind, key = int, int(key)
+    if kind is int and abs(key) >= _FIRST_LARGE:
+        return "integer", hex(key)
+    return key if kind in _KEYS else ("identity", id(key))
 
 
 def _key_text(key: PickleValue) -> str:

@@ -9,15 +9,17 @@ from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
 
 @attrs.frozen(kw_only=True)
 class BadDocument:
-    """A JSON file of the repository that could not be used.
+    """A JSON file of the repository that is not as it should be.
 
     Attributes:
         path: Path inside the repository.
         problem: What is wrong and where in the file.
+        usable: Whether it was used all the same: lenient readers take it.
     """
 
     path: str
     problem: str
+    usable: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +28,8 @@ class Declaration:
 
     Attributes:
         documents: Path to parsed JSON, for the configuration, pooling and small tokenizer files.
-        bad: Files that should be JSON and are not, or are too large.
+        bad: Files that should be JSON and are not, are too large, or hold something other than settings; and,
+            marked as usable, those that only lenient readers take.
     """
 
     documents: Mapping[str, JSON] = attrs.field(factory=FrozenMapping, converter=freeze_object)

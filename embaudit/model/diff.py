@@ -96,5 +96,5 @@ class SnapshotDiff:
 
     @property
     def differs(self) -> bool:
-        """Whether anything differs, or could not be shown to be equal."""
-        return bool(self.added or self.removed or self.modified or self.renamed or self.uncompared)
+        """Whether anything is known to differ; what could not be compared is in `uncompared` and `notes`."""
+        return bool(self.added or self.removed or self.modified or self.renamed)

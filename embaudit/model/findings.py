@@ -29,7 +29,7 @@ class Severity(enum.IntEnum):
         if isinstance(word, Severity):
             return word
         try:
-            return cls[word.upper()]
+            return cls[str(word).upper()]
         except KeyError:
             names = ", ".join(str(severity) for severity in cls)
             raise UsageError(f"{word!r} is not a severity; use one of {names}") from None

@@ -2,6 +2,8 @@
 
 import attrs
 
+from embaudit.errors import UsageError
+
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
@@ -23,9 +25,10 @@ class Limits:
             about 200,000 tensors, and the same bound that huggingface_hub applies.
         zip_directory_bytes: Bytes of a zip's central directory: 16 MiB are about 200,000 storages.
         pickle_bytes: Bytes of one pickle stream inside a checkpoint.
-        pickle_opcodes: Opcodes that one stream may hold; a tensor takes about 40, and an opcode may take 200
-            bytes of memory.
-        pickle_memo: Entries that one stream may remember.
+        pickle_opcodes: Opcodes that one stream may hold. A tensor takes about 40, so these are 50,000 tensors
+            in one file; and each opcode of a hostile stream can cost about 200 bytes, 400 MB in all.
+        pickle_memo: Entries that one stream may remember. A tensor takes about 7, so that the opcodes of a
+            checkpoint run out first; a hostile stream may store with every one.
         pickle_depth: Containers inside one another when the result is walked.
         pickle_integer_bytes: Bytes of one LONG. torch writes at most 9 (sizes) or 10 (its magic number).
         tensors: Tensors of one checkpoint file.
@@ -48,8 +51,8 @@ class Limits:
     safetensors_header_bytes: int = 25_000_000
     zip_directory_bytes: int = 16 * MIB
     pickle_bytes: int = 64 * MIB
-    pickle_opcodes: int = 5_000_000
-    pickle_memo: int = 5_000_000
+    pickle_opcodes: int = 2_000_000
+    pickle_memo: int = 1_000_000
     pickle_depth: int = 64
     pickle_integer_bytes: int = 256
     tensors: int = 500_000
@@ -59,6 +62,17 @@ class Limits:
     git_blob_bytes: int = 8 * GIB
     work_bytes: int = 16 * MIB
     repeated_bytes: int = 16 * GIB
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no limit.
+
+        Raises:
+            UsageError: If a field is not a whole number from 0 on.
+        """
+        for field in attrs.fields(Limits):
+            value = getattr(self, field.name)
+            if type(value) is not int or value < 0:
+                raise UsageError(f"the limit {field.name} is {value!r}; it must be a whole number from 0 on")
 
 
 DEFAULT_LIMITS = Limits()

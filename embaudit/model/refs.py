@@ -85,7 +85,8 @@ def parse_target(target: str | os.PathLike[str]) -> Target:
     if "://" in target:
         raise TargetError(f"{target!r} is not a target: only hf:// and git+file:// addresses are")
     starts = ("./", "../", "~", ".\\", "..\\")
-    if target.startswith(starts) or target in {".", ".."} or Path(target).is_absolute():
+    here = target.partition("@")[0] in {".", ".."}
+    if target.startswith(starts) or here or Path(target).is_absolute():
         return PathTarget(target)
     return HubTarget(*_repo_and_revision(target, target))
 

@@ -91,7 +91,7 @@ class AuditReport(AuditRecord):
         """
         try:
             document = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise FormatError(f"not JSON: {error}", "report") from error
         version = document.get("schema_version") if isinstance(document, dict) else None
         if not isinstance(version, str) or version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:

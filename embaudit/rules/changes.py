@@ -100,6 +100,73 @@ def weights_changed(diff: SnapshotDiff) -> Iterator[Observation]:
         )
 
 
+@rule("EMB015", Severity.WARNING)
+def weight_file_changed(diff: SnapshotDiff) -> Iterator[Observation]:
+    """A weight file changed, and its tensors do not tell how.
+
+    Its digest or size is another one, but only headers were read and they are equal, or it could not be
+    compared, or it is of a format that is not read. Files that disappeared count; ones that appeared are
+    information. What the tensors do tell is EMB012. At depth full, equal tensors in other bytes (another
+    order, other metadata) are information.
+    """
+    compared = {each.left: each for each in diff.tensors if each.left == each.right}
+    told = {name for name, each in compared.items() if not each.same_model}
+    changed = [each.path for each in diff.modified if each.kind in _WEIGHTS and each.path not in told]
+    for path in changed:
+        tensors = compared.get(path)
+        yield _weights(diff, path, _how_changed(tensors), Severity.INFO if _is_proven(tensors) else None)
+    for entry in diff.removed:
+        if entry.kind in _WEIGHTS:
+            yield _weights(diff, entry.path, "disappeared")
+    for entry in diff.added:
+        if entry.kind in _WEIGHTS:
+            yield _weights(diff, entry.path, "appeared", Severity.INFO)
+
+
+_WEIGHTS = {FileKind.WEIGHTS, FileKind.FOREIGN_WEIGHTS}
+
+
+def _is_proven(tensors: TensorMap | None) -> bool:
+    """Whether every value was compared and found equal."""
+    return tensors is not None and all(pair.values is Agreement.IDENTICAL for pair in tensors.pairs)
+
+
+def _how_changed(tensors: TensorMap | None) -> str:
+    if tensors is None:
+        return "changed, and its tensors could not be compared"
+    if _is_proven(tensors):
+        return "changed in other bytes than those of its tensors"
+    return "changed; names, dtypes and shapes are the same, and not all values were compared"
+
+
+def _weights(diff: SnapshotDiff, path: str, what: str, severity: Severity | None = None) -> Observation:
+    return Observation(
+        message=f"`{path}` {what} between the two snapshots.",
+        where=Where(path=path),
+        evidence={"change": what, "old_commit": diff.old.commit, "new_commit": diff.new.commit},
+        remedy="Compare at depth full, and recompute stored embeddings if the values differ.",
+        severity=severity,
+    )
+
+
+@rule("EMB016", Severity.WARNING)
+def comparison_is_incomplete(diff: SnapshotDiff) -> Iterator[Observation]:
+    """A part of the comparison could not be made.
+
+    A file could not be read on one side, or there was too much to tell. Not compared is not equal.
+    """
+    if diff.notes:
+        yield Observation(
+            message=(
+                f"{count(len(diff.notes), 'part')} of the comparison could not be made:"
+                f" {diff.notes[0].rstrip('.')}."
+            ),
+            where=Where(field="notes"),
+            evidence={"notes": listed(diff.notes)},
+            remedy="Look at the files that the notes name.",
+        )
+
+
 @rule("EMB013", Severity.INFO)
 def weights_not_compared(diff: SnapshotDiff) -> Iterator[Observation]:
     """Weight files that may differ were not compared.

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from embaudit.model.checkpoint import Checkpoint
-from embaudit.model.facts import UnreadableFile, ValueScans
+from embaudit.model.facts import UnreadableFile, ValueScans, WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.rules.evidence import MAX_LISTED, be, count, dimensions, listed, some
+from embaudit.rules.formats import has_safetensors
 from embaudit.rules.registry import rule
 
 _LAYER_LISTS = {"layer", "layers", "h", "block", "blocks", "resblocks", "experts"}
@@ -18,6 +19,9 @@ skip numbers by design, wherever a step has no parameters."""
 
 _MIN_LAYERS = 3
 """Below that, a majority says nothing."""
+
+_NEWEST_LOADABLE_PROTOCOL = 3
+"""What `torch.load(weights_only=True)` of torch 2.13 still reads."""
 
 _MAX_LACKING = 4
 """One layer in so many may lack a tensor before that counts as the architecture's design."""
@@ -96,7 +100,8 @@ def _is_usual(times: int, n_layers: int) -> bool:
 def values_are_not_finite(scanned: ValueScans) -> Iterator[Observation]:
     """Weights hold NaN or infinity.
 
-    One such value spreads to every embedding that touches it. Asked at depth full.
+    One such value spreads to every embedding that touches it. Information only where all of them are minus
+    infinity: attention masks are stored so. Asked at depth full.
     """
     for scan in scanned.scans:
         if not scan.n_nan and not scan.n_inf:
@@ -110,7 +115,8 @@ def values_are_not_finite(scanned: ValueScans) -> Iterator[Observation]:
                 "n_inf": scan.n_inf,
                 "first": None if first is None else dimensions(first),
             },
-            remedy="Do not use this file; take another commit or format of the model.",
+            remedy="Do not use this file, unless the tensor is a mask; take another commit or format.",
+            severity=Severity.INFO if scan.n_nan == 0 and scan.n_inf == scan.n_negative_inf else None,
         )
 
 
@@ -118,7 +124,8 @@ def values_are_not_finite(scanned: ValueScans) -> Iterator[Observation]:
 def checkpoint_is_empty(checkpoint: Checkpoint) -> Iterator[Observation]:
     """The weight file holds no tensors.
 
-    A loader that takes it starts every parameter at random values.
+    A loader that takes it starts every parameter at random values. Information for files that no loader opens
+    by their name: sampler states and the like.
     """
     if not checkpoint.tensors and not checkpoint.missing_files:
         yield Observation(
@@ -126,6 +133,42 @@ def checkpoint_is_empty(checkpoint: Checkpoint) -> Iterator[Observation]:
             where=Where(path=checkpoint.name),
             evidence={"format": str(checkpoint.format)},
             remedy="Use another file of the repository.",
+            severity=None if _is_opened_by_name(checkpoint.name) else Severity.INFO,
+        )
+
+
+@rule("EMB133", Severity.ERROR)
+def pickle_needs_too_new_a_protocol(checkpoint: Checkpoint, files: WeightFiles) -> Iterator[Observation]:
+    """The pickle's protocol is one that loaders of weights refuse.
+
+    `torch.save` writes protocol 2. `torch.load` with `weights_only=True`, the default since torch 2.6, knows
+    no opcodes of protocol 4 and 5 (`_weights_only_unpickler.py` of 2.13), and neither does candle
+    (candle-core/src/pickle.rs at 63810239). A warning where safetensors lie beside the file.
+    """
+    protocol = 0 if checkpoint.pickle is None else checkpoint.pickle.protocol
+    if protocol > _NEWEST_LOADABLE_PROTOCOL:
+        yield Observation(
+            message=f"`{checkpoint.name}` has pickle protocol {protocol}: torch.load refuses it by default.",
+            where=Where(path=checkpoint.name),
+            evidence={"protocol": protocol},
+            remedy="Save it again without `pickle_protocol`, or convert it to safetensors.",
+            severity=Severity.WARNING if has_safetensors(checkpoint.name, files) else None,
+        )
+
+
+@rule("EMB134", Severity.WARNING)
+def file_is_no_state_dict(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """The file holds tensors, but not by name.
+
+    A bare tensor, a list or a tuple: no loader of models can tell which parameter is which.
+    """
+    names = tuple(checkpoint.tensors)
+    if checkpoint.pickle is not None and names and all(name == "tensor" or name.isdigit() for name in names):
+        yield Observation(
+            message=f"`{checkpoint.name}` holds {count(len(names), 'tensor')} without a name.",
+            where=Where(path=checkpoint.name),
+            evidence={"names": listed(names)},
+            remedy="Save a dict of names to tensors.",
         )
 
 
@@ -133,8 +176,8 @@ def checkpoint_is_empty(checkpoint: Checkpoint) -> Iterator[Observation]:
 def weight_file_is_malformed(unreadable: UnreadableFile) -> Iterator[Observation]:
     """A weight file does not follow its format, or cannot be read.
 
-    Loaders refuse it, or read something else than its author wrote. A warning for files that no loader opens
-    by their name: `.bin` is also what other programs call their files.
+    Loaders refuse it, or read something else than its author wrote. Information for files that no loader
+    opens by their name: `.bin` is also what other programs call their files.
     """
     if not unreadable.limit:
         yield Observation(
@@ -142,7 +185,7 @@ def weight_file_is_malformed(unreadable: UnreadableFile) -> Iterator[Observation
             where=Where(path=unreadable.path),
             evidence={"problem": unreadable.problem},
             remedy="Download it again; if that does not help, take another commit.",
-            severity=None if _is_opened_by_name(unreadable.path) else Severity.WARNING,
+            severity=None if _is_opened_by_name(unreadable.path) else Severity.INFO,
         )
 
 

@@ -7,6 +7,7 @@ from embaudit.model.facts import ComparedValues, WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
 from embaudit.model.tensor_map import Agreement, TensorMap, TensorPair
+from embaudit.model.weights import same_model_pairs
 from embaudit.rules.evidence import be, count, dimensions, listed, some
 from embaudit.rules.registry import rule
 
@@ -23,15 +24,17 @@ def several_formats(files: WeightFiles) -> Iterator[Observation]:
     text-embeddings-inference's candle backend reads `pytorch_model.bin` before sharded safetensors, older
     versions know only the `.bin`. That is harmless as long as the files hold the same tensors.
     """
-    for folder in dict.fromkeys(folder_of(name) for name in files.checkpoints):
-        names = [name for name in files.checkpoints if folder_of(name) == folder]
-        if len({".safetensors" in name for name in names}) > 1:
-            yield Observation(
-                message=f"The same folder holds {' and '.join(f'`{name}`' for name in names)}.",
-                where=Where(path=names[0]),
-                evidence={"checkpoints": names},
-                remedy="Keep the safetensors file; drop the others once nobody needs them.",
-            )
+    told: set[str] = set()
+    for other, preferred in same_model_pairs(files.checkpoints):
+        if (".safetensors" in other) == (".safetensors" in preferred) or preferred in told:
+            continue
+        told.add(preferred)
+        yield Observation(
+            message=f"The same folder holds `{preferred}` and `{other}`.",
+            where=Where(path=preferred),
+            evidence={"checkpoints": [preferred, other]},
+            remedy="Keep the safetensors file; drop the other once nobody needs it.",
+        )
 
 
 @rule("EMB102", Severity.ERROR)
@@ -225,3 +228,8 @@ def folder_of(path: str) -> str:
     """The folder of a file inside the repository; empty for the root."""
     parent = str(PurePosixPath(path).parent)
     return "" if parent == "." else parent
+
+
+def has_safetensors(name: str, files: WeightFiles) -> bool:
+    """Whether safetensors lie in the folder of a weight file: loaders then read those."""
+    return any(".safetensors" in other and folder_of(other) == folder_of(name) for other in files.checkpoints)

@@ -10,7 +10,7 @@ from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
 from embaudit.model.tensors import TensorInfo
 from embaudit.rules.evidence import MAX_LISTED, be, count, dimensions, listed, some
-from embaudit.rules.formats import folder_of
+from embaudit.rules.formats import has_safetensors
 from embaudit.rules.registry import rule
 
 _OFFSET_IN_BYTES = (
@@ -37,9 +37,10 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
     beside the file, because loaders prefer those, and where other tensors of the file have strides that
     candle refuses.
     """
-    if checkpoint.format is not CheckpointFormat.TORCH_ZIP:
-        return
-    offset = [tensor for tensor in checkpoint.tensors.values() if _is_misread(tensor)]
+    if checkpoint.format is not CheckpointFormat.TORCH_ZIP or checkpoint.state_dict:
+        return  # candle refuses the other formats, and sees no tensors below the top level
+    tensors = (tensor for tensor in checkpoint.tensors.values() if not _is_part(tensor, checkpoint))
+    offset = [tensor for tensor in tensors if _is_misread(tensor)]
     if not offset:
         return
     refused = [tensor for tensor in checkpoint.tensors.values() if not _is_readable(tensor)]
@@ -62,7 +63,7 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
             "Serve a revision with model.safetensors, convert the file (save contiguous clones),"
             " or upgrade to text-embeddings-inference 1.7.0 or candle 0.9."
         ),
-        severity=Severity.WARNING if refused or _has_safetensors(checkpoint.name, files) else None,
+        severity=Severity.WARNING if refused or has_safetensors(checkpoint.name, files) else None,
     )
 
 
@@ -70,6 +71,12 @@ def _consequence(refused: list[TensorInfo]) -> str:
     if refused:
         return f"unless they refuse the file for the strides of `{refused[0].name}`, they give wrong vectors"
     return "they load this file without an error and give wrong vectors"
+
+
+def _is_part(tensor: TensorInfo, checkpoint: Checkpoint) -> bool:
+    """Whether it is a part of a sparse or nested tensor, which candle leaves out as a whole."""
+    whole = repr(tensor.name.rpartition(".")[0])
+    return any(whole in odd.problem and "its parts" in odd.problem for odd in checkpoint.oddities)
 
 
 def _is_readable(tensor: TensorInfo) -> bool:
@@ -95,10 +102,6 @@ def _misread(tensor: TensorInfo) -> JSON:
         "byte_to_read": tensor.start,
         "byte_read": _byte_read(tensor),
     }
-
-
-def _has_safetensors(name: str, files: WeightFiles) -> bool:
-    return any(".safetensors" in other and folder_of(other) == folder_of(name) for other in files.checkpoints)
 
 
 @rule("EMB111", Severity.INFO)
@@ -262,3 +265,21 @@ def file_is_odd(checkpoint: Checkpoint) -> Iterator[Observation]:
             evidence={"problem": odd.problem, "byte": odd.position},
             remedy="Find out which program wrote the file; save it again with torch or safetensors.",
         )
+
+
+@rule("EMB119", Severity.ERROR)
+def name_belies_the_container(checkpoint: Checkpoint) -> Iterator[Observation]:
+    """A file is called like one format and holds another.
+
+    Loaders choose their reader by the name: the safetensors library refuses a torch file called
+    `model.safetensors`, and `torch.load` refuses safetensors called `pytorch_model.bin`.
+    """
+    for path in checkpoint.files:
+        is_called_safetensors = path.lower().endswith(".safetensors")
+        if is_called_safetensors != (checkpoint.format is CheckpointFormat.SAFETENSORS):
+            yield Observation(
+                message=f"`{path}` is a {checkpoint.format} file, which its name denies: loaders refuse it.",
+                where=Where(path=path),
+                evidence={"format": str(checkpoint.format)},
+                remedy="Rename the file, or convert it.",
+            )

@@ -111,7 +111,7 @@ def without(ignore: Iterable[str]) -> tuple[Rule, ...]:
     Raises:
         UsageError: If an entry matches no rule.
     """
-    prefixes = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    prefixes = (ignore,) if isinstance(ignore, str) else tuple(map(str, ignore))
     for prefix in prefixes:
         if not prefix or not any(code.startswith(prefix) for code in RULES):
             raise UsageError(f"no rule has a code that begins with {prefix!r}")

@@ -52,21 +52,22 @@ def commit_unknown(snapshot: Snapshot) -> Iterator[Observation]:
 
 @rule("EMB003", Severity.WARNING)
 def snapshot_is_stale(snapshot: Snapshot) -> Iterator[Observation]:
-    """A newer commit is cached or known.
+    """The branch has moved on: another commit is cached or known.
 
     Loaders that find an old snapshot in the cache go on using it without asking the hub:
     text-embeddings-inference's downloader returns whatever `refs/<revision>` points at
     (https://github.com/huggingface/hf-hub, `get`, read at 0.3.2), so the first downloaded commit can serve
-    for ever. Newer means: a cached branch or a clone's history places the other commit after this one.
+    for ever. In a clone the history proves that the other commits come later; in a cache the branch points at
+    the other commit, and which of the two is older the cache does not say.
     """
     if not snapshot.newer:
         return
     latest = snapshot.newer[-1]
+    n_newer = len(snapshot.newer)
     yield Observation(
         message=(
-            f"{count(len(snapshot.newer), 'newer commit')} of this repository {be(len(snapshot.newer))} known"
-            " here;"
-            f" the latest is {latest.commit[:_SHORT]}."
+            f"{count(n_newer, 'other commit')} of this repository {be(n_newer)} known here to be where its"
+            f" branch is now; the latest is {latest.commit[:_SHORT]}."
         ),
         where=Where(field="commit"),
         evidence={
@@ -203,12 +204,14 @@ def settings_file_is_malformed(declaration: Declaration) -> Iterator[Observation
     """A settings file cannot be parsed.
 
     A loader that cannot read a settings file refuses, or silently goes on with its defaults: other pooling,
-    other length, other casing.
+    other length, other casing. A warning for what lenient readers take and strict ones refuse: a repeated
+    key, `NaN`, `Infinity`.
     """
     for bad in declaration.bad:
         yield Observation(
-            message=f"`{bad.path}` cannot be used: {bad.problem}.",
+            message=f"`{bad.path}` {'is not quite JSON' if bad.usable else 'cannot be used'}: {bad.problem}.",
             where=Where(path=bad.path),
             evidence={"problem": bad.problem},
             remedy="Restore the file from the repository's history.",
+            severity=Severity.WARNING if bad.usable else None,
         )

@@ -139,6 +139,8 @@ def _is_there(place: Path) -> bool:
 
 def _one_revision(named: str | None, given: str | None) -> str | None:
     """The revision, named in the target or given beside it."""
+    if given is not None:
+        _readable(given)
     if named is not None and given is not None and named != given:
         raise TargetError(f"the target names revision '{shown(named)}', and '{shown(given)}' is given")
     return given if named is None else named
@@ -179,7 +181,9 @@ def _place_and_revision(path_of: Callable[[str], Path], text: str) -> tuple[Path
 
 def _open_existing(place: Path, revision: str | None, limits: Limits) -> Snapshot:
     if not is_folder(place):
-        raise TargetError(f"'{shown(str(place))}' is a file; a single file is for open_checkpoint")
+        raise TargetError(
+            f"'{shown(str(place))}' is a file; a single file is for open_checkpoint() or `embaudit inspect`"
+        )
     real = Path(os.path.realpath(place))
     # The path as written first: a snapshot's folder may be reached through links that are part of the cache.
     cached = cached_snapshot_above(absolute(place)) or cached_snapshot_above(real)

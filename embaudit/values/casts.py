@@ -6,6 +6,10 @@ The name of a cast goes from the wider type to the narrower one, whichever side 
 float16`. Wider is, in this order: a floating-point type than an integer than a boolean; more mantissa bits;
 more exponent bits; more bits. Where neither type holds all numbers of the other (float16 and bfloat16), the
 cast in the other direction is tried as well.
+
+Between a floating-point type and an integer or boolean nothing is ever rounded, and the name goes by bits
+alone: an int64 buffer that is kept as float16 is `int64 -> float16`. Of equal bits the floating-point type,
+whose range is wider, comes first.
 """
 
 from collections.abc import Callable, Iterator
@@ -90,8 +94,8 @@ def question_of(left: DType, right: DType) -> Question:
     if {encoding_of(left).kind, encoding_of(right).kind} == {Kind.FLOATING}:
         primary, *others = _float_casts(left, right)
         return Question(left=left, right=right, primary=primary, alternatives=tuple(others))
-    wider, narrower = sorted((left, right), key=_narrowness)
-    exact = Cast(f"{wider} -> {narrower}", partial(_unequal_numbers, left=left, right=right))
+    first, last = sorted(sorted((left, right), key=_narrowness), key=lambda dtype: -dtype.bits)
+    exact = Cast(f"{first} -> {last}", partial(_unequal_numbers, left=left, right=right))
     return Question(left=left, right=right, primary=exact)
 
 

@@ -152,7 +152,7 @@ def test_a_digest_of_lfs_and_one_of_git_are_bridged_by_reading_the_one_file() ->
 
 
 def test_nothing_is_read_where_digests_or_sizes_decide() -> None:
-    """Two listings with digests are compared without a read; so are files of other sizes."""
+    """Below depth full two listings with digests are compared without a read; so are files of other sizes."""
     files = {SMALL: ALPHA, WEIGHTS: ALPHA}
     (old, old_meter), (new, new_meter) = (
         metered(listed(files, digests=True)),
@@ -163,11 +163,21 @@ def test_nothing_is_read_where_digests_or_sizes_decide() -> None:
         metered(listed(dict.fromkeys(files, LONGER), digests=False)),
     )
 
-    diff(old, new, Depth.FULL)
+    diff(old, new, Depth.SAMPLED)
     diff(bare, longer, Depth.FULL)
 
     meters = (old_meter, new_meter, bare_meter, longer_meter)
     assert [meter.requests for meter in meters] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("path", [SMALL, WEIGHTS])
+def test_full_depth_checks_what_listings_claim(path: str) -> None:
+    """Bytes that changed under the digest that both listings claim are a difference at depth full only."""
+    sound = listed({path: ALPHA}, digests=True)
+    damaged = attrs.evolve(sound, reader=listed({path: ALPHA[::-1]}, digests=True).reader)
+
+    assert verdict(diff(sound, damaged), path) == "same"
+    assert verdict(diff(sound, damaged, Depth.FULL), path) == "modified"
 
 
 def test_files_larger_than_the_limit_are_not_read_before_depth_full() -> None:

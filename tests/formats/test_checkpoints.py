@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from embaudit.errors import FormatError, LimitError
 from embaudit.formats.checkpoints import parse_checkpoint
 from embaudit.formats.sniff import Container, sniff
-from embaudit.formats.view import view_of
+from embaudit.formats.view import ByteView, view_of
 from embaudit.model.checkpoint import CheckpointFormat
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3).T, "a.bias": torch.ones(3), "step": torch.tensor(4)}
@@ -48,12 +48,27 @@ def test_the_format_is_told_by_content(case: str) -> None:
     assert parse_checkpoint(view_of(data, "model.any")).format is expected
 
 
+def _padded(space: bytes) -> bytes:
+    """A safetensors file whose header begins with white space."""
+    data, _format = FILES["safetensors"]
+    n_bytes = int.from_bytes(data[:8], "little") + len(space)
+    return n_bytes.to_bytes(8, "little") + space + data[8:]
+
+
 CONTAINERS = {
     "empty": (b"", Container.EMPTY),
     "safetensors": (FILES["safetensors"][0], Container.SAFETENSORS),
     "safetensors with a header as long as a PROTO opcode": (
         (0x0280).to_bytes(8, "little") + b"{" + b" " * 0x0280,
         Container.SAFETENSORS,
+    ),
+    "safetensors behind white space": (_padded(b" " * 9), Container.SAFETENSORS),
+    "safetensors behind lines": (_padded(b" \t\r\n" * 2), Container.SAFETENSORS),
+    "safetensors behind very much white space": (_padded(b" " * 65_000), Container.SAFETENSORS),
+    "white space without an object": ((32).to_bytes(8, "little") + b" " * 32, Container.UNKNOWN),
+    "white space that the length does not span": (
+        (8).to_bytes(8, "little") + b" " * 8 + b"{",
+        Container.UNKNOWN,
     ),
     "safetensors cut short": (FILES["safetensors"][0][:20], Container.SAFETENSORS),
     "zip": (FILES["zip"][0], Container.ZIP),
@@ -82,7 +97,7 @@ def test_containers_are_told_by_their_first_bytes(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["empty", "GGUF", "HDF5", "Z18 7z", "Z18 gzip", "LFS pointer", "web page", "numpy", "text"]
+    "case", ["empty", "GGUF", "HDF5", "Z18 7z", "Z18 gzip", "LFS pointer", "web page", "numpy"]
 )
 def test_other_containers_are_named(case: str) -> None:
     """A file of another kind is an error that names the file and what it is instead."""
@@ -91,6 +106,50 @@ def test_other_containers_are_named(case: str) -> None:
     with pytest.raises(
         FormatError, match=rf"^model\.bin: is {container.value.replace('(', '.').replace(')', '.')}"
     ):
+        parse_checkpoint(view_of(data, "model.bin"))
+
+
+@pytest.mark.parametrize("n_spaces", [8, 9, 40_000])
+def test_a_header_behind_white_space_is_read(n_spaces: int) -> None:
+    """What the reference reader takes, a header with white space before its brace, is taken here."""
+    data = _padded(b" " * n_spaces)
+
+    assert list(parse_checkpoint(view_of(data)).tensors) == list(load(data))
+
+
+def test_only_white_space_costs_more_than_the_first_bytes() -> None:
+    """Where a brace is near 16 bytes tell the format; of white space no more than 64 KiB are read."""
+    read: list[tuple[int, int]] = []
+    for data in (FILES["safetensors"][0], _padded(b" " * 100_000)):
+        view = view_of(data)
+        sniff(ByteView("a", len(data), lambda *span, view=view: read.append(span) or view.read(*span)))
+
+    assert read[:3] == [(0, 16), (0, 16), (16, 64 * 1024)]
+
+
+UNKNOWN = {
+    "text": (
+        b"hello world, this is text",
+        r"begins with b'hello world, thi'\.\.\.: not a torch or safetensors file",
+    ),
+    "short": (b"\xff\0", r"begins with b'\\xff\\x00': not a torch or safetensors file"),
+    "quoted": (b"it's", r"begins with b\"it's\": not a torch or safetensors file"),
+    "another pickle": (b"(dp0\n.", "the file is a pickle, not a torch checkpoint"),
+    "a pickle that imports": (b"cos\nsystem\n.", "the file is a pickle that imports os.system"),
+    "a pickle that imports and breaks off": (b"cos\nsystem\n\xff", r".*os\.system"),
+    "a legacy file cut short": (
+        _saved(_use_new_zipfile_serialization=False, pickle_protocol=0)[:40],
+        ".*byte 40",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_content_without_a_mark_is_told(case: str) -> None:
+    """What is no pickle is told by its first bytes; what is one, by what it would do or where it breaks."""
+    data, expected = UNKNOWN[case]
+
+    with pytest.raises(FormatError, match=rf"^model\.bin: {expected}"):
         parse_checkpoint(view_of(data, "model.bin"))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from embaudit.errors import FormatError
-from embaudit.formats.declared import declared_paths, parse_declared
+from embaudit.formats.declared import check_declared, declared_paths, parse_declared
 from embaudit.model.frozen import FrozenMapping, freeze
 
 MODULES = [
@@ -73,6 +73,43 @@ def test_a_useless_modules_file_names_no_folder(modules: object) -> None:
     found = declared_paths(paths, freeze(modules))  # type: ignore[arg-type]  # hostile on purpose
 
     assert found == ("1_Pooling/config.json", "config.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        pytest.param("config.json", {}, id="settings"),
+        pytest.param("modules.json", MODULES, id="modules"),
+        pytest.param("modules.json", [], id="no modules"),
+    ],
+)
+def test_settings_of_the_right_type_pass(path: str, document: object) -> None:
+    """Settings are an object, and the list of modules an array of objects."""
+    check_declared(freeze(document), path)  # type: ignore[arg-type]  # JSON that mypy sees as object
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "expected"),
+    [
+        pytest.param("config.json", [], "config.json: expected an object, found an array", id="array"),
+        pytest.param(
+            "1_P/config.json", "a", "1_P/config.json: expected an object, found a string", id="text"
+        ),
+        pytest.param(
+            "added_tokens.json", None, "added_tokens.json: expected an object, found null", id="null"
+        ),
+        pytest.param("modules.json", {}, "modules.json: expected an array, found an object", id="modules"),
+        pytest.param(
+            "modules.json", [{}, 1], "modules.json: [1]: expected an object, found an integer", id="1"
+        ),
+    ],
+)
+def test_settings_of_another_type_are_named(path: str, document: object, expected: str) -> None:
+    """The error says which file, where in it, and which JSON types were expected and found."""
+    with pytest.raises(FormatError) as caught:
+        check_declared(freeze(document), path)  # type: ignore[arg-type]  # hostile on purpose
+
+    assert str(caught.value) == expected
 
 
 def test_parsed_settings_are_frozen_and_errors_name_the_file() -> None:

@@ -1,6 +1,7 @@
 """Strict JSON: what python's parser takes is taken as it takes it, and what is unsafe is refused by name."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -162,6 +163,28 @@ def test_repeated_keys_can_be_told_instead() -> None:
 
     assert parsed == json.loads(data)
     assert sorted(repeated) == ["a", "c", "c"]
+
+
+def test_constants_of_python_can_be_told_instead() -> None:
+    """A caller that asks is told each NaN and infinity that python writes, and gets its text."""
+    data = json.dumps({"a": math.nan, "b": [math.inf, -math.inf], "c": "NaN"}).encode()
+    constants: list[str] = []
+
+    parsed = parse_json(data, on_constant=constants.append)
+
+    assert parsed == freeze(json.loads(data, parse_constant=str))
+    assert constants == ["NaN", "Infinity", "-Infinity"]
+
+
+@pytest.mark.parametrize("data", [b"[nan]", b"[+Infinity]", b"[-NaN]", b"[1e400]"], ids=bytes.decode)
+def test_no_other_spelling_is_a_constant(data: bytes) -> None:
+    """What python's json does not write stays an error for a caller that asks to be told."""
+    constants: list[str] = []
+
+    with pytest.raises(FormatError):
+        parse_json(data, on_constant=constants.append)
+
+    assert constants == []
 
 
 def test_large_numbers_are_kept_exactly() -> None:

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from embaudit.errors import FormatError, LimitError
+from embaudit.formats.pickle_machine import PickleError
 from embaudit.formats.pickle_nodes import Call, DictNode, Global, PersistentId, Pickled, SetNode, Unknown
 from embaudit.formats.pickles import read_pickle
 from embaudit.model.limits import Limits
@@ -356,6 +357,15 @@ def test_the_memo_limit_is_exact(n_stored: int, fits: bool) -> None:
 def test_a_huge_memo_index_takes_no_memory() -> None:
     """An index of 2**32 - 1 is one entry, not a table."""
     assert read(b"Nr\xff\xff\xff\xff0j\xff\xff\xff\xff.").value is None
+
+
+@pytest.mark.parametrize("opcode", ["p", "g"], ids=["PUT", "GET"])
+def test_a_textual_memo_index_is_no_larger_than_a_binary_one(opcode: str) -> None:
+    """An index of 2**32 - 1 is taken in text, too; one more, or python's hash modulus, is not."""
+    assert read(b"Np4294967295\n0g4294967295\n.").value is None
+    for index in (2**32, 2**61 - 1, 2**610):
+        with pytest.raises(PickleError, match="memo index of more than 32 bits at byte 1"):
+            read(f"N{opcode}{index}\n.".encode())
 
 
 def test_a_broken_stream_carries_the_names_before_the_break() -> None:

@@ -11,9 +11,12 @@ from typing import Any
 import attrs
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from embaudit.errors import FormatError, LimitError
 from embaudit.formats.checkpoints import parse_checkpoint
+from embaudit.formats.tensor_walk import slot_of
 from embaudit.formats.view import ByteView, view_of
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.limits import Limits
@@ -268,7 +271,7 @@ DAMAGED = {
         archive(members(data=Member(b"a/data/0", bytes(16), local_signature=b"PK\x03\x05"))),
         "header",
     ),
-    "empty": (archive([]), "nothing that embaudit knows"),
+    "empty": (archive([]), "not a torch or safetensors file"),
     "no folder": (archive([Member(b"data.pkl", data_pickle())]), "does not lie in"),
     "Z14 another folder": (archive(members(x=Member(b"b/data.pkl", EVIL))), "does not lie in 'a'"),
     "Z14 another folder first": (archive([Member(b"b/data.pkl", EVIL), *members()]), "does not lie in 'b'"),
@@ -695,6 +698,38 @@ def test_repeated_keys_keep_the_last_value() -> None:
 
     assert checkpoint.tensors["w"].shape == (2,)
     assert "sets 1 keys again" in checkpoint.oddities[0].problem
+
+
+NUMBERS = st.integers(-3, 3) | st.integers(-(2**70), 2**70)
+KEYS = (
+    NUMBERS | NUMBERS.map(float) | st.floats() | st.booleans() | st.none() | st.text(max_size=2) | st.binary()
+)
+
+
+@given(first=KEYS, second=KEYS | st.none(), power=st.sampled_from([None, 59, 60, 61, 64, 1000]))
+@example(first=1, second=True, power=None)
+@example(first=0, second=-0.0, power=None)
+def test_keys_are_one_where_python_says_so(first: object, second: object, power: int | None) -> None:
+    """Two keys share a slot exactly if a dict of python's takes them for one: 1, 1.0 and True do."""
+    if power is not None:
+        first, second = 2**power, 2.0**power
+
+    assert len({slot_of(first), slot_of(second)}) == len({first, second})
+
+
+def test_large_keys_cannot_be_made_to_collide() -> None:
+    """50,000 keys of one hash in python have 50,000 hashes here, and each of them is read."""
+    keys = [number * (2**61 - 1) for number in range(1, 50_001)]
+    items = b"".join(b"\x8a\x0b" + key.to_bytes(11, "little") + b"K\x01" for key in keys)
+    pickled = data_pickle().removesuffix(b".") + b"(" + items + b"u."
+
+    checkpoint = read(archive(members(pickled)))
+
+    assert len(set(map(hash, keys))) == 1
+    assert len(set(map(hash, map(slot_of, keys)))) == len(keys)
+    assert list(checkpoint.tensors) == ["w"]
+    assert [*checkpoint.metadata] == [str(key) for key in keys[: len(checkpoint.metadata)]]
+    assert not any("again" in oddity.problem for oddity in checkpoint.oddities)
 
 
 def test_only_headers_are_read(torch_files: Any) -> None:

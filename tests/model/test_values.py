@@ -1,6 +1,7 @@
 """The small laws of the nouns: immutability, equality, and layouts as torch counts them."""
 
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from embaudit.errors import UsageError
 from embaudit.model.dtypes import DType
 from embaudit.model.findings import Severity, Where
 from embaudit.model.frozen import FrozenMapping, freeze
+from embaudit.model.limits import Limits
 from embaudit.model.tensor_map import Depth
 from embaudit.model.tensors import contiguous_stride
 from embaudit.testing.facts import make_tensor
@@ -82,3 +84,10 @@ def test_a_place_is_said_from_outside_in() -> None:
     """File, tensor and field, as far as they are known."""
     assert str(Where(path="a.bin", tensor="w")) == "a.bin: w"
     assert str(Where(field="revision")) == "revision"
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "many", None], ids=repr)
+def test_a_limit_is_a_whole_number_from_zero_on(value: Any) -> None:
+    """A limit that bounds nothing, or everything, is refused by its name."""
+    with pytest.raises(UsageError, match="files"):
+        Limits(files=value)

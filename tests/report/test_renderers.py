@@ -282,3 +282,5 @@ def test_unknown_forms_and_severities_are_usage_errors() -> None:
         a_report().render("pdf")
     with pytest.raises(UsageError, match="info, warning, error"):
         a_report().passed("fatal")
+    with pytest.raises(UsageError, match="info, warning, error"):
+        a_report().passed(None)  # type: ignore[arg-type]

@@ -131,6 +131,16 @@ def a_file_change(path: str) -> FileChange:
     return FileChange(path=path, kind=entry.kind, old=entry, new=attrs.evolve(entry, size=11))
 
 
+def same_names() -> TensorMap:
+    """A map of one file in two snapshots whose headers are equal."""
+    return a_map(make_pair("a"), left="model.safetensors")
+
+
+def same_values() -> TensorMap:
+    """The same, with every value compared."""
+    return a_map(make_pair("a", values=Agreement.IDENTICAL), left="model.safetensors", depth=Depth.FULL)
+
+
 CASES = (
     Case("EMB001", "a cached branch", (cached(revision="main"),), ((W, "revision"),)),
     Case("EMB001", "no revision was asked for", (cached(),), ((W, "revision"),)),
@@ -209,6 +219,12 @@ CASES = (
         (Declaration(bad=(BadDocument(path="config.json", problem="not JSON"),)),),
         ((E, "config.json"),),
     ),
+    Case(
+        "EMB009",
+        "Infinity, which python reads and strict parsers refuse",
+        (Declaration(bad=(BadDocument(path="config.json", problem="holds Infinity", usable=True),)),),
+        ((W, "config.json"),),
+    ),
     Case("EMB009", "settings that can be read", (Declaration(documents={"config.json": {}}),)),
     Case(
         "EMB010",
@@ -255,6 +271,55 @@ CASES = (
         (a_diff(modified=(a_file_change("1_Pooling/config.json"),), field_changes=(a_change(),)),),
     ),
     Case("EMB014", "only a document appeared", (a_diff(added=(make_entry("README.md"),)),)),
+    Case(
+        "EMB015",
+        "other bytes, headers equal, values not compared",
+        (a_diff(modified=(a_file_change("model.safetensors"),), tensors=(same_names(),)),),
+        ((W, "model.safetensors"),),
+    ),
+    Case(
+        "EMB015",
+        "other bytes, and no comparison",
+        (a_diff(modified=(a_file_change("model.safetensors"),)),),
+        ((W, "model.safetensors"),),
+    ),
+    Case(
+        "EMB015",
+        "other bytes around equal tensors",
+        (a_diff(modified=(a_file_change("model.safetensors"),), tensors=(same_values(),)),),
+        ((N, "model.safetensors"),),
+    ),
+    Case(
+        "EMB015",
+        "another ONNX export",
+        (a_diff(modified=(a_file_change("onnx/model.onnx"),)),),
+        ((W, "onnx/model.onnx"),),
+    ),
+    Case(
+        "EMB015",
+        "weights disappeared",
+        (a_diff(removed=(make_entry("2_Dense/model.safetensors"),)),),
+        ((W, "2_Dense/model.safetensors"),),
+    ),
+    Case(
+        "EMB015",
+        "weights appeared",
+        (a_diff(added=(make_entry("model.safetensors"),)),),
+        ((N, "model.safetensors"),),
+    ),
+    Case(
+        "EMB015",
+        "tensors that EMB012 tells",
+        (
+            a_diff(
+                modified=(a_file_change("model.safetensors"),),
+                tensors=(attrs.evolve(DAMAGED_MAP, left="model.safetensors"),),
+            ),
+        ),
+    ),
+    Case("EMB015", "only settings changed", (a_diff(modified=(a_file_change("config.json"),)),)),
+    Case("EMB016", "a file could not be read", (a_diff(notes=("a.bin is damaged",)),), ((W, "notes"),)),
+    Case("EMB016", "everything was compared", (a_diff(),)),
     Case("EMB101", "safetensors and .bin", (BOTH,), ((N, "model.safetensors"),)),
     Case(
         "EMB101",
@@ -262,6 +327,9 @@ CASES = (
         (WeightFiles(checkpoints=("model.safetensors", "2_Dense/pytorch_model.bin")),),
     ),
     Case("EMB101", "one format", (BIN_ONLY,)),
+    Case(
+        "EMB101", "a file of another program", (WeightFiles(checkpoints=("model.safetensors", "faiss.bin")),)
+    ),
     Case(
         "EMB102",
         "a tensor is missing in safetensors",
@@ -357,6 +425,22 @@ CASES = (
         "an offset tensor that candle refuses for its strides",
         (make_checkpoint((attrs.evolve(OFFSET, stride=(6, 1)),)), BIN_ONLY),
     ),
+    Case(
+        "EMB110",
+        "a nested state dict, of which candle sees no tensor",
+        (make_checkpoint((FIRST, OFFSET), state_dict="state_dict"), BIN_ONLY),
+    ),
+    Case(
+        "EMB110",
+        "parts of a sparse tensor, which candle leaves out",
+        (
+            make_checkpoint(
+                (make_tensor("x.values", storage_offset=6),),
+                oddities=(Oddity(file="f", problem="tensor 'x' is sparse: its parts are listed instead"),),
+            ),
+            BIN_ONLY,
+        ),
+    ),
     Case("EMB110", "storages of their own", (make_checkpoint((FIRST,)), BIN_ONLY)),
     Case(
         "EMB110",
@@ -438,6 +522,19 @@ CASES = (
         ((W, "pytorch_model.bin"),),
     ),
     Case("EMB118", "an ordinary file", (make_checkpoint(),)),
+    Case(
+        "EMB119",
+        "a torch file called safetensors",
+        (make_checkpoint(files=("model.safetensors",)),),
+        ((E, "model.safetensors"),),
+    ),
+    Case(
+        "EMB119",
+        "safetensors called .bin",
+        (make_checkpoint(format=CheckpointFormat.SAFETENSORS),),
+        ((E, "pytorch_model.bin"),),
+    ),
+    Case("EMB119", "a name that says what the file is", (make_checkpoint(),)),
     Case(
         "EMB120",
         "a shard is not there",
@@ -548,10 +645,35 @@ CASES = (
         ((E, "pytorch_model.bin: a"),),
     ),
     Case(
+        "EMB131",
+        "minus infinity only, as in a mask",
+        (ValueScans(checkpoint="a.bin", scans=(ValueScan(name="mask", n_inf=3, n_negative_inf=3),)),),
+        ((N, "a.bin: mask"),),
+    ),
+    Case(
         "EMB131", "finite values", (ValueScans(checkpoint="pytorch_model.bin", scans=(ValueScan(name="a"),)),)
     ),
     Case("EMB132", "a file without tensors", (make_checkpoint(()),), ((E, "pytorch_model.bin"),)),
+    Case("EMB132", "a sampler's state", (make_checkpoint((), name="sampler.bin"),), ((N, "sampler.bin"),)),
     Case("EMB132", "a file with tensors", (make_checkpoint(),)),
+    Case(
+        "EMB133",
+        "protocol 4, and nothing else to read",
+        (make_checkpoint(pickle=PickleSummary(protocol=4)), BIN_ONLY),
+        ((E, "pytorch_model.bin"),),
+    ),
+    Case(
+        "EMB133",
+        "protocol 5, with safetensors beside it",
+        (make_checkpoint(pickle=PickleSummary(protocol=5)), BOTH),
+        ((W, "pytorch_model.bin"),),
+    ),
+    Case("EMB133", "protocol 2", (make_checkpoint(), BIN_ONLY)),
+    Case("EMB133", "no pickle", (make_checkpoint(pickle=None), BIN_ONLY)),
+    Case("EMB134", "a bare tensor", (make_checkpoint(("tensor",)),), ((W, "pytorch_model.bin"),)),
+    Case("EMB134", "a list of tensors", (make_checkpoint(("0", "1")),), ((W, "pytorch_model.bin"),)),
+    Case("EMB134", "the state dict of a Sequential", (make_checkpoint(("0.weight", "0.bias")),)),
+    Case("EMB134", "safetensors, where any name is a name", (make_checkpoint(("0",), pickle=None),)),
     Case(
         "EMB140",
         "a truncated file",
@@ -562,7 +684,7 @@ CASES = (
         "EMB140",
         "a file that no loader opens by its name",
         (UnreadableFile(path="words.bin", problem="is something else"),),
-        ((W, "words.bin"),),
+        ((N, "words.bin"),),
     ),
     Case(
         "EMB140",

@@ -395,7 +395,10 @@ def test_distances_beyond_float64_stay_finite(store: Store) -> None:
 MIXED = [
     pytest.param([1, 2, 300], torch.int64, torch.int16, "int64 -> int16", id="integers"),
     pytest.param([1, 2, 200], torch.uint8, torch.int32, "int32 -> uint8", id="signs"),
-    pytest.param([0, 1, 512], torch.float32, torch.int64, "float32 -> int64", id="positions-as-floats"),
+    pytest.param([0, 1, 512], torch.float32, torch.int64, "int64 -> float32", id="positions-as-floats"),
+    pytest.param([0, 1, 512], torch.int64, torch.float16, "int64 -> float16", id="positions-as-halves"),
+    pytest.param([0, 1, 7], torch.float32, torch.int16, "float32 -> int16", id="floats-as-fewer-bits"),
+    pytest.param([0, 1, 1], torch.bool, torch.float8_e5m2, "float8_e5m2 -> bool", id="equal-bits"),
     pytest.param([0, 1, 1], torch.bool, torch.uint8, "uint8 -> bool", id="mask-as-integers"),
     pytest.param([0, 1, 1], torch.float16, torch.bool, "float16 -> bool", id="mask-as-floats"),
     pytest.param([2**62, 1], torch.float64, torch.uint64, "float64 -> uint64", id="large"),
@@ -406,7 +409,7 @@ MIXED = [
 def test_kinds_of_numbers_agree_when_they_are_equal(
     numbers: list[int], left: torch.dtype, right: torch.dtype, cast: str, store: Store
 ) -> None:
-    """Integers, booleans and floats of one value are identical after the cast to the narrower kind."""
+    """Integers, booleans and floats of one value are identical after the cast to the type of fewer bits."""
     pair = store(torch.tensor(numbers, dtype=left)), store(torch.tensor(numbers, dtype=right))
 
     for found in (compare(*pair), compare(*reversed(pair))):
