@@ -118,8 +118,10 @@ def weight_file_changed(diff: SnapshotDiff) -> Iterator[Observation]:
     for entry in diff.removed:
         if entry.kind in _WEIGHTS:
             yield _weights(diff, entry.path, "disappeared")
+    # That loaders now read another file is EMB010.
+    told_file = preferred_weights(diff.new.files) if preferred_weights(diff.old.files) else None
     for entry in diff.added:
-        if entry.kind in _WEIGHTS:
+        if entry.kind in _WEIGHTS and entry.path != told_file:
             yield _weights(diff, entry.path, "appeared", Severity.INFO)
 
 

@@ -62,13 +62,11 @@ def snapshot_is_stale(snapshot: Snapshot) -> Iterator[Observation]:
     """
     if not snapshot.newer:
         return
-    latest = snapshot.newer[-1]
-    n_newer = len(snapshot.newer)
+    latest = snapshot.newer[-1].commit[:_SHORT]
+    # Only a history proves the order.
+    later = f"{count(len(snapshot.newer), 'commit')} later" if snapshot.source == "git" else "another commit"
     yield Observation(
-        message=(
-            f"{count(n_newer, 'other commit')} of this repository {be(n_newer)} known here to be where its"
-            f" branch is now; the latest is {latest.commit[:_SHORT]}."
-        ),
+        message=f"The branch is at {latest} now, {later} than this one.",
         where=Where(field="commit"),
         evidence={
             "commit": snapshot.commit,

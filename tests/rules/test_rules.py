@@ -304,8 +304,25 @@ CASES = (
     Case(
         "EMB015",
         "weights appeared",
-        (a_diff(added=(make_entry("model.safetensors"),)),),
+        (a_diff(added=(make_entry("2_Dense/model.safetensors"),)),),
+        ((N, "2_Dense/model.safetensors"),),
+    ),
+    Case(
+        "EMB015",
+        "the first weights appeared",
+        (a_diff((), added=(make_entry("model.safetensors"),)),),
         ((N, "model.safetensors"),),
+    ),
+    Case(
+        "EMB015",
+        "safetensors appeared beside the .bin, which EMB010 tells",
+        (
+            a_diff(
+                ("pytorch_model.bin",),
+                ("model.safetensors", "pytorch_model.bin"),
+                added=(make_entry("model.safetensors"),),
+            ),
+        ),
     ),
     Case(
         "EMB015",
