@@ -313,7 +313,7 @@ def test_a_protocol_is_an_error_exactly_where_torch_refuses_it(tmp_path: Path, p
 
 def test_files_of_other_programs_raise_no_alarm() -> None:
     """Beside sound weights, what other programs call `.bin` or `.pt` is information at most."""
-    others = {"faiss.bin": b"IxF2" * 9, "sampler.bin": torch_file({"x": 1}), "lid.176.bin": b"\xba\x16O/" * 9}  # type: ignore[dict-item]
+    others = {"faiss.bin": b"IxF2" * 9, "state.bin": torch_file({"x": 1}), "lid.176.bin": b"\xba\x16O/" * 9}  # type: ignore[dict-item]
 
     report = audited(repository(pytorch_model=None) | others)
 

@@ -51,7 +51,16 @@ _WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"}
 _FOREIGN_SUFFIXES = {".onnx", ".onnx_data", ".gguf", ".h5", ".msgpack", ".ot", ".tflite", ".mlmodel", ".pb"}
 _FOREIGN_STEMS = ("openvino_", "ggml-")
 """OpenVINO (`openvino_model.bin`) and ggml have formats of their own under the suffix of torch's files."""
-_TRAINING_STEMS = ("training_args", "optimizer", "scheduler", "rng_state", "scaler", "trainer_state")
+_TRAINING_STEMS = (
+    "training_args",
+    "optimizer",
+    "scheduler",
+    "rng_state",
+    "random_states",
+    "sampler",
+    "scaler",
+    "trainer_state",
+)
 _TOKENIZER_NAMES = {
     "tokenizer.json",
     "tokenizer_config.json",

@@ -19,6 +19,7 @@ KINDS = {
     "coreml/a.mlpackage/Data/com.apple.CoreML/weights/weight.bin": FileKind.FOREIGN_WEIGHTS,
     "training_args.bin": FileKind.TRAINING,
     "optimizer.pt": FileKind.TRAINING,
+    "sampler.bin": FileKind.TRAINING,
     "trainer_state.json": FileKind.TRAINING,
     "config.json": FileKind.CONFIG,
     "modules.json": FileKind.CONFIG,
