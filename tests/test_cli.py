@@ -195,3 +195,29 @@ def test_a_terminal_gets_colour_and_a_progress_bar(model: Path) -> None:
     assert "\x1b[36mINFO" in stdout
     assert "B/s" in stderr
     assert "\x1b[36m" not in plain
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_report_that_cannot_be_written_is_not_findings(model: Path) -> None:
+    """Where the output takes no more bytes the exit code is 3: nobody has seen the report."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "embaudit", "audit", str(model)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert done.returncode == NOT_AUDITED
+    assert b"not finished" in done.stderr
+
+
+def test_an_interrupted_audit_is_not_findings(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An audit that its user ends leaves with 3."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("embaudit.cli.audit", interrupted)
+
+    assert run("audit", model).exit_code == NOT_AUDITED
