@@ -72,6 +72,10 @@ class _Auditing(click.Group):
         except EmbauditError as error:
             click.echo(f"embaudit: {plain(str(error))}", err=True)
             context.exit(USAGE if isinstance(error, UsageError) else NOT_AUDITED)
+        except BrokenPipeError:
+            # The reader, `head` for one, has seen enough; python would complain once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(NOT_AUDITED)
         except (OSError, KeyboardInterrupt) as error:
             # No space for the output, or an impatient user: not "audited, with findings".
             click.echo(f"embaudit: not finished: {type(error).__name__} {error}".rstrip(), err=True)

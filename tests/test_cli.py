@@ -221,3 +221,12 @@ def test_an_interrupted_audit_is_not_findings(model: Path, monkeypatch: pytest.M
     monkeypatch.setattr("embaudit.cli.audit", interrupted)
 
     assert run("audit", model).exit_code == NOT_AUDITED
+
+
+def test_a_reader_that_has_seen_enough_is_no_trouble(model: Path) -> None:
+    """Piped into a program that closes early, a long listing ends without a word on standard error."""
+    command = f"{sys.executable} -m embaudit inspect {model} --all --format json | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
