@@ -128,7 +128,7 @@ class _Unpacked:
 
 def _listing(git: Git, commit: str, limits: Limits) -> dict[str, _Listed]:
     """Every file of a commit, sorted by path."""
-    printed = git.demand("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+    printed = git.listing("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
     rows = parse_tree(printed, limits)
     contents = _small_blobs(git, rows)
     store = _LfsStore(git)

@@ -143,6 +143,31 @@ class Git:
             raise SourceError(f"{self} could not be read: git {arguments[0]}: {answer.problem}")
         return answer.output
 
+    def listing(self, *arguments: str) -> bytes:
+        """What a command prints that lists files, each row ended by a zero byte.
+
+        A tree can name itself many times over, so that a kilobyte of objects lists millions of files: the
+        rows are counted while they come.
+
+        Raises:
+            SourceError: As `demand` does.
+            LimitError: If it lists more than `limits.files`, or prints more than `limits.git_output_bytes`.
+        """
+        chunks: list[bytes] = []
+        n_rows = 0
+
+        def count(chunk: bytes) -> None:
+            nonlocal n_rows
+            n_rows += chunk.count(b"\0")
+            if n_rows > self.limits.files:
+                raise LimitError(f"a tree of more than {self.limits.files} files", str(self), "files")
+            chunks.append(chunk)
+
+        code, problem = self._run(arguments, b"", count, ("git_output_bytes", _SECONDS))
+        if code != 0:
+            raise SourceError(f"{self} could not be read: git {arguments[0]}: {problem}")
+        return b"".join(chunks)
+
     def spool(self, *arguments: str, size: int) -> int:
         """The open descriptor of a nameless temporary file with the `size` bytes that a command prints.
 

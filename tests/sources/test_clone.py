@@ -511,6 +511,22 @@ def test_listing_limits_hold(clone: Any, limit: str, most: int) -> None:
     assert caught.value.limit == limit
 
 
+def test_a_tree_that_multiplies_is_stopped_early(clone: Any) -> None:
+    """Eight trees of ten entries each list 10 ** 8 files; they are counted while git lists them."""
+    object_id = clone.git("hash-object", "-w", "--stdin", stdin=b"1")
+    kind, mode = "blob", "100644"
+    for _ in range(8):
+        rows = "".join(f"{mode} {kind} {object_id}\t{number}\n" for number in range(10))
+        object_id = clone.git("mktree", stdin=rows.encode())
+        kind, mode = "tree", "040000"
+    commit = clone.git("commit-tree", "-m", "bomb", object_id)
+
+    with pytest.raises(LimitError, match="more than 100000 files") as caught:
+        opened(clone, commit)
+
+    assert caught.value.limit == "files"
+
+
 def test_a_blob_beyond_the_limit_is_not_unpacked(clone: Any) -> None:
     """A blob larger than may be unpacked is refused when it is read, before git is asked for it."""
     clone.commit({"model.bin": WEIGHTS, "config.json": b"{}"})
