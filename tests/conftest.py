@@ -1,9 +1,17 @@
 """What all tests share: the switch that rewrites generated pages, and a home without anyone's settings."""
 
+import os
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from hypothesis import HealthCheck, settings
+
+# Machines are shared and noisy, so no example has a time limit; and a gate does not roll dice.
+settings.register_profile(
+    "embaudit", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("embaudit")
 
 ROOT = Path(__file__).parent.parent
 
