@@ -25,7 +25,7 @@ from embaudit.pipeline import audit
 from embaudit.reading import open_checkpoint
 from embaudit.report import FORMATS, AuditReport
 from embaudit.report.codec import render_json
-from embaudit.report.text import render_checkpoint, render_diff, render_map, render_text
+from embaudit.report.text import MAX_ROWS, render_checkpoint, render_diff, render_map, render_text
 from embaudit.report.wording import plain
 from embaudit.version import VERSION
 
@@ -49,6 +49,14 @@ _FORMAT = click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the output.",
+)
+_REPORT_FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
     default="text",
     show_default=True,
     help="Form of the output.",
@@ -96,14 +104,7 @@ def cli() -> None:
 @click.option(
     "--ignore", multiple=True, metavar="CODE", help="A rule not to ask, or the beginning of codes: EMB1."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="Form of the output.",
-)
+@_REPORT_FORMAT
 @_FAIL_ON
 @_OUTPUT
 def audit_command(
@@ -148,12 +149,9 @@ def diff_command(old: str, new: str, depth: str, form: str, output: Path | None)
 def inspect_command(target: str, name: str | None, every: bool, form: str, output: Path | None) -> None:
     """List the tensors of a weight file, or of the file NAME of a snapshot, from its header alone."""
     checkpoint = open_checkpoint(target, name)
-    if form == "json":
-        _write(render_json(checkpoint), output)
-    elif every:
-        _write(render_checkpoint(checkpoint, max_rows=len(checkpoint.tensors)), output)
-    else:
-        _write(render_checkpoint(checkpoint), output)
+    max_rows = len(checkpoint.tensors) if every else MAX_ROWS
+    shown = render_json(checkpoint) if form == "json" else render_checkpoint(checkpoint, max_rows=max_rows)
+    _write(shown, output)
 
 
 @cli.command("map")
@@ -171,14 +169,7 @@ def map_command(left: str, right: str, depth: str, form: str, output: Path | Non
 
 
 @cli.command("demo")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="text",
-    show_default=True,
-    help="Form of the output.",
-)
+@_REPORT_FORMAT
 @_OUTPUT
 def demo_command(form: str, output: Path | None) -> None:
     """Rebuild a real incident in a temporary folder, offline, and audit it."""

@@ -125,7 +125,7 @@ class Collector:
         jobs = tuple((tensor, checkpoint.reader) for tensor in checkpoint.tensors.values())
         scans = scan_many(jobs, limits=self.limits, progress=self.progress)
         return ValueScans(
-            checkpoint=checkpoint.name, scans=tuple(scan for scan in scans if scan.n_nan or scan.n_inf)
+            checkpoint=checkpoint.name, scans=tuple(scan for scan in scans if not scan.is_finite)
         )
 
     def _content_checks(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:

@@ -13,8 +13,9 @@ from embaudit.model.diff import SnapshotDiff
 from embaudit.model.findings import Finding
 from embaudit.model.record import AuditRecord
 from embaudit.model.tensor_map import TensorMap
+from embaudit.model.words import plural, short
 from embaudit.report.text import verdict
-from embaudit.report.wording import as_json, dtypes, plain, plural, short, size
+from embaudit.report.wording import as_json, dtypes, plain, size
 
 MAX_ROWS = 2000
 """Rows of one table; a browser shows no more with comfort. The JSON form has all of them."""

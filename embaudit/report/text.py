@@ -13,7 +13,8 @@ from embaudit.model.findings import Finding, Severity
 from embaudit.model.frozen import JSON
 from embaudit.model.record import AuditRecord, Cost
 from embaudit.model.tensor_map import TensorMap, TensorPair
-from embaudit.report.wording import as_json, dtypes, plain, plural, short, size
+from embaudit.model.words import plural, short
+from embaudit.report.wording import as_json, dtypes, plain, size
 
 WIDTH = 100
 """Columns of running text. Tables are as wide as their longest names."""

@@ -48,16 +48,6 @@ def as_json(value: JSON) -> str:
     return json.dumps(to_jsonable(value), ensure_ascii=False)
 
 
-def plural(number: int, noun: str) -> str:
-    """A number with its noun: `1 tensor`, `1,200 tensors`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def short(commit: str | None) -> str:
-    """The first digits of a commit hash."""
-    return "unknown" if commit is None else commit[:12]
-
-
 def dtypes(checkpoint: Checkpoint) -> str:
     """The element types of a checkpoint, the commonest first: `float32 (103), int64 (1)`."""
     counts: dict[str, int] = {}

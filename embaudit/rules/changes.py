@@ -9,7 +9,8 @@ from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
 from embaudit.model.tensor_map import Agreement, TensorMap
 from embaudit.model.weights import preferred_weights
-from embaudit.rules.evidence import count, listed
+from embaudit.model.words import plural
+from embaudit.rules.evidence import listed
 from embaudit.rules.registry import rule
 
 
@@ -69,7 +70,7 @@ def settings_changed(diff: SnapshotDiff) -> Iterator[Observation]:
     for path, changes in by_file.items():
         yield Observation(
             message=(
-                f"{count(len(changes), 'setting')} of `{path}` that can change an embedding"
+                f"{plural(len(changes), 'setting')} of `{path}` that can change an embedding"
                 f" {'differs' if len(changes) == 1 else 'differ'}: {changes[0].why.rstrip('.')}."
             ),
             where=Where(path=path, field=changes[0].field),
@@ -97,6 +98,21 @@ def weights_changed(diff: SnapshotDiff) -> Iterator[Observation]:
             where=Where(path=each.right),
             evidence=difference_evidence(each),
             remedy="Recompute stored embeddings if you move between these snapshots.",
+        )
+
+
+@rule("EMB013", Severity.INFO)
+def weights_not_compared(diff: SnapshotDiff) -> Iterator[Observation]:
+    """Weight files that may differ were not compared.
+
+    The two sources give no digest that both know, the sizes are equal, and this depth reads no values.
+    """
+    if diff.uncompared:
+        yield Observation(
+            message=f"{plural(len(diff.uncompared), 'file')} of equal size may still differ.",
+            where=Where(path=diff.uncompared[0]),
+            evidence={"files": listed(diff.uncompared)},
+            remedy="Run the comparison again with depth full.",
         )
 
 
@@ -142,13 +158,8 @@ def _how_changed(tensors: TensorMap | None) -> str:
 
 
 def _weights(diff: SnapshotDiff, path: str, what: str, severity: Severity | None = None) -> Observation:
-    return Observation(
-        message=f"`{path}` {what} between the two snapshots.",
-        where=Where(path=path),
-        evidence={"change": what, "old_commit": diff.old.commit, "new_commit": diff.new.commit},
-        remedy="Compare at depth full, and recompute stored embeddings if the values differ.",
-        severity=severity,
-    )
+    remedy = "Compare at depth full, and recompute stored embeddings if the values differ."
+    return _file_changed(diff, path, what, remedy, severity)
 
 
 @rule("EMB016", Severity.WARNING)
@@ -160,27 +171,12 @@ def comparison_is_incomplete(diff: SnapshotDiff) -> Iterator[Observation]:
     if diff.notes:
         yield Observation(
             message=(
-                f"{count(len(diff.notes), 'part')} of the comparison could not be made:"
+                f"{plural(len(diff.notes), 'part')} of the comparison could not be made:"
                 f" {diff.notes[0].rstrip('.')}."
             ),
             where=Where(field="notes"),
             evidence={"notes": listed(diff.notes)},
             remedy="Look at the files that the notes name.",
-        )
-
-
-@rule("EMB013", Severity.INFO)
-def weights_not_compared(diff: SnapshotDiff) -> Iterator[Observation]:
-    """Weight files that may differ were not compared.
-
-    The two sources give no digest that both know, the sizes are equal, and this depth reads no values.
-    """
-    if diff.uncompared:
-        yield Observation(
-            message=f"{count(len(diff.uncompared), 'file')} of equal size may still differ.",
-            where=Where(path=diff.uncompared[0]),
-            evidence={"files": listed(diff.uncompared)},
-            remedy="Run the comparison again with depth full.",
         )
 
 
@@ -197,7 +193,7 @@ def differences(tensors: TensorMap) -> str:
         (n_close, "with values that are close"),
         (len(tensors.rounded), "rounded through a narrower type"),
     )
-    return ", ".join(f"{count(number, 'tensor')} {what}" for number, what in counted if number)
+    return ", ".join(f"{plural(number, 'tensor')} {what}" for number, what in counted if number)
 
 
 def difference_evidence(tensors: TensorMap) -> dict[str, JSON]:
@@ -236,9 +232,17 @@ def decisive_file_came_or_went(diff: SnapshotDiff) -> Iterator[Observation]:
     changed = [each.path for each in diff.modified if each.kind in _DECISIVE and each.path not in told]
     for paths, what in ((appeared, "appeared"), (disappeared, "disappeared"), (changed, "changed")):
         for path in paths:
-            yield Observation(
-                message=f"`{path}` {what} between the two snapshots.",
-                where=Where(path=path),
-                evidence={"change": what, "old_commit": diff.old.commit, "new_commit": diff.new.commit},
-                remedy="Compare embeddings of the two snapshots before you move the pin.",
-            )
+            remedy = "Compare embeddings of the two snapshots before you move the pin."
+            yield _file_changed(diff, path, what, remedy)
+
+
+def _file_changed(
+    diff: SnapshotDiff, path: str, what: str, remedy: str, severity: Severity | None = None
+) -> Observation:
+    return Observation(
+        message=f"`{path}` {what} between the two snapshots.",
+        where=Where(path=path),
+        evidence={"change": what, "old_commit": diff.old.commit, "new_commit": diff.new.commit},
+        remedy=remedy,
+        severity=severity,
+    )

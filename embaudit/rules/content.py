@@ -9,7 +9,8 @@ import attrs
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import UnreadableFile, ValueScans, WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
-from embaudit.rules.evidence import MAX_LISTED, be, count, dimensions, listed, some
+from embaudit.model.words import plural
+from embaudit.rules.evidence import MAX_LISTED, be, listed, some
 from embaudit.rules.formats import has_safetensors
 from embaudit.rules.registry import rule
 
@@ -62,7 +63,7 @@ def layer_has_gaps(checkpoint: Checkpoint) -> Iterator[Observation]:
         if lacking:
             yield Observation(
                 message=(
-                    f"{count(len(lacking), 'tensor')} {be(len(lacking))} missing from a list of layers:"
+                    f"{plural(len(lacking), 'tensor')} {be(len(lacking))} missing from a list of layers:"
                     f" {some(lacking)}."
                 ),
                 where=Where(path=checkpoint.name, tensor=lacking[0]),
@@ -104,7 +105,7 @@ def values_are_not_finite(scanned: ValueScans) -> Iterator[Observation]:
     infinity: attention masks are stored so. Asked at depth full.
     """
     for scan in scanned.scans:
-        if not scan.n_nan and not scan.n_inf:
+        if scan.is_finite:
             continue
         first = scan.first_nan if scan.n_nan else scan.first_inf
         yield Observation(
@@ -113,7 +114,7 @@ def values_are_not_finite(scanned: ValueScans) -> Iterator[Observation]:
             evidence={
                 "n_nan": scan.n_nan,
                 "n_inf": scan.n_inf,
-                "first": None if first is None else dimensions(first),
+                "first": first,
             },
             remedy="Do not use this file, unless the tensor is a mask; take another commit or format.",
             severity=Severity.INFO if scan.n_nan == 0 and scan.n_inf == scan.n_negative_inf else None,
@@ -165,7 +166,7 @@ def file_is_no_state_dict(checkpoint: Checkpoint) -> Iterator[Observation]:
     names = tuple(checkpoint.tensors)
     if checkpoint.pickle is not None and names and all(name == "tensor" or name.isdigit() for name in names):
         yield Observation(
-            message=f"`{checkpoint.name}` holds {count(len(names), 'tensor')} without a name.",
+            message=f"`{checkpoint.name}` holds {plural(len(names), 'tensor')} without a name.",
             where=Where(path=checkpoint.name),
             evidence={"names": listed(names)},
             remedy="Save a dict of names to tensors.",

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from embaudit.model.frozen import JSON
-
 MAX_LISTED = 20
 """Names that a finding lists one by one; beyond that it says how many more there are."""
 
@@ -24,16 +22,6 @@ def some(names: Sequence[str]) -> str:
     return f"`{names[0]}` and {others} {'other' if others == 1 else 'others'}"
 
 
-def count(number: int, noun: str) -> str:
-    """A number with its noun: `1 tensor`, `3 tensors`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def be(number: int) -> str:
     """The verb for a number of things: `1 tensor is`, `3 tensors are`."""
     return "is" if number == 1 else "are"
-
-
-def dimensions(shape: tuple[int, ...]) -> JSON:
-    """A shape as evidence shows it."""
-    return list(shape)

@@ -8,7 +8,8 @@ from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
 from embaudit.model.tensor_map import Agreement, TensorMap, TensorPair
 from embaudit.model.weights import same_model_pairs
-from embaudit.rules.evidence import be, count, dimensions, listed, some
+from embaudit.model.words import plural
+from embaudit.rules.evidence import MAX_LISTED, be, listed, some
 from embaudit.rules.registry import rule
 
 _RECOMPUTED_BUFFERS = ("position_ids", "rotary_emb.inv_freq")
@@ -54,7 +55,7 @@ def tensors_missing_in_one_format(tensors: TensorMap) -> Iterator[Observation]:
         harmless = all(name.endswith(_RECOMPUTED_BUFFERS) for name in names)
         yield Observation(
             message=(
-                f"{count(len(names), 'tensor')} of `{has}` {be(len(names))} not in `{lacks}`: {some(names)}."
+                f"{plural(len(names), 'tensor')} of `{has}` {be(len(names))} not in `{lacks}`: {some(names)}."
             ),
             where=Where(path=lacks, tensor=names[0]),
             evidence={"present_in": has, "absent_from": lacks, "names": listed(names)},
@@ -76,7 +77,7 @@ def tensors_renamed_between_formats(tensors: TensorMap) -> Iterator[Observation]
         rules = sorted({pair.renamed_by or "" for pair in renamed})
         yield Observation(
             message=(
-                f"{count(len(renamed), 'tensor')} of `{tensors.left}` {be(len(renamed))} named otherwise"
+                f"{plural(len(renamed), 'tensor')} of `{tensors.left}` {be(len(renamed))} named otherwise"
                 f" in `{tensors.right}`:"
                 f" {'; '.join(rules[:3])}."
             ),
@@ -101,7 +102,7 @@ def dtypes_differ_between_formats(tensors: TensorMap) -> Iterator[Observation]:
         kinds = sorted({f"{pair.left_dtype} -> {pair.right_dtype}" for pair in recast})
         yield Observation(
             message=(
-                f"{count(len(recast), 'tensor')} {be(len(recast))} stored with another dtype"
+                f"{plural(len(recast), 'tensor')} {be(len(recast))} stored with another dtype"
                 f" in `{tensors.right}` than in `{tensors.left}`: {', '.join(kinds)}."
             ),
             where=Where(path=tensors.right, tensor=recast[0].right),
@@ -122,8 +123,8 @@ def shapes_differ_between_formats(tensors: TensorMap) -> Iterator[Observation]:
             message=f"`{pair.left}` has shape {pair.left_shape} here and {pair.right_shape} there.",
             where=Where(path=tensors.right, tensor=pair.right),
             evidence={
-                tensors.left: dimensions(pair.left_shape),
-                tensors.right: dimensions(pair.right_shape),
+                tensors.left: pair.left_shape,
+                tensors.right: pair.right_shape,
             },
             remedy="Find out which file fits config.json, and convert it again.",
         )
@@ -150,7 +151,7 @@ def values_differ_between_formats(compared: ComparedValues) -> Iterator[Observat
                     f" between `{tensors.left}` and `{tensors.right}`."
                 ),
                 where=Where(path=tensors.right, tensor=pairs[0].right),
-                evidence={"pairs": [_measured(pair) for pair in pairs[:20]], "n_pairs": len(pairs)},
+                evidence={"pairs": [_measured(pair) for pair in pairs[:MAX_LISTED]], "n_pairs": len(pairs)},
                 remedy="Find out which file is the right one, and convert it again.",
                 severity=severity,
             )
@@ -160,7 +161,7 @@ def _measured(pair: TensorPair) -> JSON:
     return {
         "left": pair.left,
         "right": pair.right,
-        "first_difference": None if pair.first_difference is None else list(pair.first_difference),
+        "first_difference": pair.first_difference,
         "n_different": pair.n_different,
         "max_abs_diff": pair.max_abs_diff,
         "max_rel_diff": pair.max_rel_diff,
@@ -178,11 +179,11 @@ def tied_names_dropped(tensors: TensorMap) -> Iterator[Observation]:
     if tensors.tied:
         yield Observation(
             message=(
-                f"{count(len(tensors.tied), 'name')} {be(len(tensors.tied))} written once under another name:"
-                f" {some([tied.name for tied in tensors.tied])}."
+                f"{plural(len(tensors.tied), 'name')} {be(len(tensors.tied))} written once under another"
+                f" name: {some([tied.name for tied in tensors.tied])}."
             ),
             where=Where(path=tensors.right, tensor=tensors.tied[0].name),
-            evidence={"tied": {tied.name: tied.tied_to for tied in tensors.tied[:20]}},
+            evidence={"tied": {tied.name: tied.tied_to for tied in tensors.tied[:MAX_LISTED]}},
         )
 
 
@@ -214,7 +215,7 @@ def values_were_rounded_in_one_format(compared: ComparedValues) -> Iterator[Obse
         casts = sorted({pair.cast or "" for pair in rounded})
         yield Observation(
             message=(
-                f"{count(len(rounded), 'tensor')} {be(len(rounded))} rounded in one of"
+                f"{plural(len(rounded), 'tensor')} {be(len(rounded))} rounded in one of"
                 f" `{tensors.left}` and `{tensors.right}`:"
                 f" {', '.join(casts)}."
             ),

@@ -9,7 +9,8 @@ from embaudit.model.facts import WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
 from embaudit.model.tensors import TensorInfo
-from embaudit.rules.evidence import MAX_LISTED, be, count, dimensions, listed, some
+from embaudit.model.words import plural
+from embaudit.rules.evidence import MAX_LISTED, be, listed, some
 from embaudit.rules.formats import has_safetensors
 from embaudit.rules.registry import rule
 
@@ -46,7 +47,7 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
     refused = [tensor for tensor in checkpoint.tensors.values() if not _is_readable(tensor)]
     yield Observation(
         message=(
-            f"{len(offset):,} of {count(len(checkpoint.tensors), 'tensor')} begin inside a storage."
+            f"{len(offset):,} of {plural(len(checkpoint.tensors), 'tensor')} begin inside a storage."
             f" {_OFFSET_IN_BYTES}: {_consequence(refused)}."
             f" `{offset[0].name}` begins at byte {offset[0].start:,};"
             f" they read it from {_byte_read(offset[0]):,} on."
@@ -118,7 +119,7 @@ def tensors_share_a_flat_storage(checkpoint: Checkpoint) -> Iterator[Observation
     for (_, storage), tensors in views.items():
         if len({(tensor.start, tensor.stop) for tensor in tensors}) > 1:
             yield Observation(
-                message=f"{count(len(tensors), 'tensor')} are views into storage {storage!r}.",
+                message=f"{plural(len(tensors), 'tensor')} are views into storage {storage!r}.",
                 where=Where(path=tensors[0].file, tensor=tensors[0].name),
                 evidence={
                     "storage": storage,
@@ -144,13 +145,13 @@ def tensors_are_not_contiguous(checkpoint: Checkpoint) -> Iterator[Observation]:
         names = some([one.name for one in strided])
         yield Observation(
             message=(
-                f"{count(len(strided), 'tensor')} {be(len(strided))} stored with strides that are not"
+                f"{plural(len(strided), 'tensor')} {be(len(strided))} stored with strides that are not"
                 f" contiguous: {names}."
             ),
             where=Where(path=checkpoint.name, tensor=strided[0].name),
             evidence={
                 "tensors": [
-                    {"name": one.name, "shape": dimensions(one.shape), "stride": dimensions(one.stride)}
+                    {"name": one.name, "shape": one.shape, "stride": one.stride}
                     for one in strided[:MAX_LISTED]
                 ],
                 "n_tensors": len(strided),
@@ -243,7 +244,7 @@ def big_endian(checkpoint: Checkpoint) -> Iterator[Observation]:
     if swapped:
         yield Observation(
             message=(
-                f"{count(len(swapped), 'tensor')} {be(len(swapped))} in big-endian order: {some(swapped)}."
+                f"{plural(len(swapped), 'tensor')} {be(len(swapped))} in big-endian order: {some(swapped)}."
             ),
             where=Where(path=checkpoint.name, tensor=swapped[0]),
             evidence={"n_tensors": len(swapped)},

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
-from embaudit.rules.evidence import be, count, listed, some
+from embaudit.model.words import plural
+from embaudit.rules.evidence import MAX_LISTED, be, listed, some
 from embaudit.rules.registry import rule
 
 
@@ -18,7 +19,7 @@ def shard_is_missing(checkpoint: Checkpoint) -> Iterator[Observation]:
     for path in checkpoint.missing_files:
         names = _mapped_to(checkpoint, path)
         yield Observation(
-            message=f"`{path}` is not there; `{checkpoint.name}` maps {count(len(names), 'tensor')} to it.",
+            message=f"`{path}` is not there; `{checkpoint.name}` maps {plural(len(names), 'tensor')} to it.",
             where=Where(path=path),
             evidence={"index": checkpoint.name, "tensors": listed(names)},
             remedy="Download or commit the shard.",
@@ -65,11 +66,11 @@ def indexed_tensor_is_missing(checkpoint: Checkpoint) -> Iterator[Observation]:
     if absent:
         yield Observation(
             message=(
-                f"{count(len(absent), 'tensor')} {be(len(absent))} not in the shard that the index names:"
+                f"{plural(len(absent), 'tensor')} {be(len(absent))} not in the shard that the index names:"
                 f" {some(absent)}."
             ),
             where=Where(path=checkpoint.name, tensor=absent[0]),
-            evidence={"tensors": {name: checkpoint.index.weight_map[name] for name in absent[:20]}},
+            evidence={"tensors": {name: checkpoint.index.weight_map[name] for name in absent[:MAX_LISTED]}},
             remedy="Write the index again from the shards.",
         )
 
@@ -87,11 +88,11 @@ def tensor_is_not_indexed(checkpoint: Checkpoint) -> Iterator[Observation]:
     if extra:
         yield Observation(
             message=(
-                f"{count(len(extra), 'tensor')} of the shards {be(len(extra))} not in the index:"
+                f"{plural(len(extra), 'tensor')} of the shards {be(len(extra))} not in the index:"
                 f" {some(extra)}."
             ),
             where=Where(path=checkpoint.name, tensor=extra[0]),
-            evidence={"tensors": {name: checkpoint.tensors[name].file for name in extra[:20]}},
+            evidence={"tensors": {name: checkpoint.tensors[name].file for name in extra[:MAX_LISTED]}},
             remedy="Write the index again from the shards.",
         )
 

@@ -8,11 +8,9 @@ from embaudit.model.facts import ContentCheck
 from embaudit.model.files import FileEntry, FileKind, FileState, Snapshot
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.refs import is_commit
-from embaudit.rules.evidence import be, count, listed
+from embaudit.model.words import plural, short
+from embaudit.rules.evidence import be, listed
 from embaudit.rules.registry import rule
-
-_SHORT = 12
-"""Hex digits of a commit that messages show."""
 
 
 @rule("EMB001", Severity.WARNING)
@@ -27,7 +25,7 @@ def revision_floats(snapshot: Snapshot) -> Iterator[Observation]:
         return
     named = snapshot.revision or "the default branch"
     yield Observation(
-        message=f"The revision {named!r} can move. Today it means commit {snapshot.commit[:_SHORT]}.",
+        message=f"The revision {named!r} can move. Today it means commit {short(snapshot.commit)}.",
         where=Where(field="revision"),
         evidence={"revision": snapshot.revision, "commit": snapshot.commit},
         remedy=f"Pin the commit: revision={snapshot.commit!r}.",
@@ -62,9 +60,9 @@ def snapshot_is_stale(snapshot: Snapshot) -> Iterator[Observation]:
     """
     if not snapshot.newer:
         return
-    latest = snapshot.newer[-1].commit[:_SHORT]
+    latest = short(snapshot.newer[-1].commit)
     # Only a history proves the order.
-    later = f"{count(len(snapshot.newer), 'commit')} later" if snapshot.source == "git" else "another commit"
+    later = f"{plural(len(snapshot.newer), 'commit')} later" if snapshot.source == "git" else "another commit"
     yield Observation(
         message=f"The branch is at {latest} now, {later} than this one.",
         where=Where(field="commit"),
@@ -117,14 +115,14 @@ def download_is_partial(snapshot: Snapshot) -> Iterator[Observation]:
 
 
 def _interrupted(number: int) -> str:
-    return f"{count(number, 'download')} of this repository {'was' if number == 1 else 'were'}"
+    return f"{plural(number, 'download')} of this repository {'was' if number == 1 else 'were'}"
 
 
 def _absent(files: tuple[FileEntry, ...]) -> Observation:
     decisive = {FileKind.CONFIG, FileKind.POOLING, FileKind.TOKENIZER, FileKind.CODE}
     matters = any(entry.kind in decisive for entry in files)
     return Observation(
-        message=f"{count(len(files), 'file')} of the commit {be(len(files))} not in the cache.",
+        message=f"{plural(len(files), 'file')} of the commit {be(len(files))} not in the cache.",
         where=Where(field="snapshot"),
         evidence={"absent": listed(entry.path for entry in files)},
         remedy="Download them if your loader reads them: it treats what is missing as if it did not exist.",

@@ -116,29 +116,40 @@ class Git:
     folder: Path
     limits: Limits
 
-    def ask(self, *arguments: str, questions: bytes = b"") -> Answer:
+    def ask(
+        self, *arguments: str, questions: bytes = b"", watch: Callable[[bytes], None] | None = None
+    ) -> Answer:
         """Run a command, and keep what it prints.
 
         Args:
             arguments: The command and its arguments.
             questions: Its standard input.
+            watch: Called with each piece of the output as it comes; what it raises ends the command.
 
         Raises:
             SourceError: If git cannot be started, or takes too long.
             LimitError: If it prints more than `limits.git_output_bytes`.
         """
         chunks: list[bytes] = []
-        code, problem = self._run(arguments, questions, chunks.append, ("git_output_bytes", _SECONDS))
+
+        def keep(chunk: bytes) -> None:
+            if watch is not None:
+                watch(chunk)
+            chunks.append(chunk)
+
+        code, problem = self._run(arguments, questions, keep, ("git_output_bytes", _SECONDS))
         return Answer(code=code, output=b"".join(chunks), problem=problem)
 
-    def demand(self, *arguments: str, questions: bytes = b"") -> bytes:
+    def demand(
+        self, *arguments: str, questions: bytes = b"", watch: Callable[[bytes], None] | None = None
+    ) -> bytes:
         """What a command prints that is expected to go well.
 
         Raises:
             SourceError: As `ask` does, and if the command fails.
             LimitError: As `ask` does.
         """
-        answer = self.ask(*arguments, questions=questions)
+        answer = self.ask(*arguments, questions=questions, watch=watch)
         if answer.code != 0:
             raise SourceError(f"{self} could not be read: git {arguments[0]}: {answer.problem}")
         return answer.output
@@ -153,7 +164,6 @@ class Git:
             SourceError: As `demand` does.
             LimitError: If it lists more than `limits.files`, or prints more than `limits.git_output_bytes`.
         """
-        chunks: list[bytes] = []
         n_rows = 0
 
         def count(chunk: bytes) -> None:
@@ -161,12 +171,8 @@ class Git:
             n_rows += chunk.count(b"\0")
             if n_rows > self.limits.files:
                 raise LimitError(f"a tree of more than {self.limits.files} files", str(self), "files")
-            chunks.append(chunk)
 
-        code, problem = self._run(arguments, b"", count, ("git_output_bytes", _SECONDS))
-        if code != 0:
-            raise SourceError(f"{self} could not be read: git {arguments[0]}: {problem}")
-        return b"".join(chunks)
+        return self.demand(*arguments, watch=count)
 
     def spool(self, *arguments: str, size: int) -> int:
         """The open descriptor of a nameless temporary file with the `size` bytes that a command prints.

@@ -16,9 +16,10 @@ from embaudit.model.files import CommitInfo
 from embaudit.model.findings import Finding, Severity, Skipped, Where
 from embaudit.model.record import Cost
 from embaudit.model.tensor_map import Depth, TensorMap, TiedName
+from embaudit.model.words import plural
 from embaudit.report import FORMATS, AuditReport, FindingsError
 from embaudit.report.text import render_checkpoint, render_diff, render_map, render_text
-from embaudit.report.wording import plain, plural, size
+from embaudit.report.wording import plain, size
 from embaudit.testing.facts import COMMIT_A, make_checkpoint, make_entry, make_pair, make_snapshot
 
 HOSTILE = "a\x1b[2J\u202eb\n<script>alert(1)</script>\"'&\u2028\ud800\x9b"
