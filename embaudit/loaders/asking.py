@@ -171,7 +171,5 @@ def _no_version(request: LoaderRequest) -> PredictedLoad:
         loader=request.loader.name,
         versions=str(request.versions),
         outcome=Outcome.UNKNOWN,
-        reasons=(
-            f"embaudit knows {releases[0]} to {releases[-1]}, and no release is {request.versions}.",
-        ),
+        reasons=(f"embaudit knows {releases[0]} to {releases[-1]}, and no release is {request.versions}.",),
     )
