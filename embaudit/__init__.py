@@ -11,6 +11,8 @@ How data flows, one call an arrow, in `embaudit.pipeline`:
       |  mapping, diffing, values
       +-> TensorMap      which tensor is which between two checkpoints, and whether their values agree
       +-> SnapshotDiff   what changed between two snapshots
+      |  architectures, loaders
+      +-> LoadPrediction what one loader, at one version, would do with it
       |  rules
     Finding, Skipped  what was found, and what could not be asked
       |
@@ -68,10 +70,19 @@ _HOMES = {
     ),
     "embaudit.model.findings": ("Finding", "Severity", "Skipped", "Where"),
     "embaudit.model.limits": ("DEFAULT_LIMITS", "Limits"),
+    "embaudit.model.prediction": (
+        "DuplicateKey",
+        "LoadPrediction",
+        "MismatchedKey",
+        "MisreadKey",
+        "Outcome",
+        "PredictedLoad",
+    ),
     "embaudit.model.record": ("Cost",),
     "embaudit.model.tensor_map": ("Agreement", "Comparison", "Depth", "TensorMap", "TensorPair", "TiedName"),
     "embaudit.model.tensors": ("TensorInfo",),
     "embaudit.pipeline": ("audit",),
+    "embaudit.predicting": ("predict_load",),
     "embaudit.reading": ("open_checkpoint",),
     "embaudit.report": ("AuditReport", "FindingsError"),
     "embaudit.sources": ("open_snapshot",),

@@ -35,6 +35,12 @@ from embaudit.model.findings import Skipped as Skipped
 from embaudit.model.findings import Where as Where
 from embaudit.model.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
 from embaudit.model.limits import Limits as Limits
+from embaudit.model.prediction import DuplicateKey as DuplicateKey
+from embaudit.model.prediction import LoadPrediction as LoadPrediction
+from embaudit.model.prediction import MismatchedKey as MismatchedKey
+from embaudit.model.prediction import MisreadKey as MisreadKey
+from embaudit.model.prediction import Outcome as Outcome
+from embaudit.model.prediction import PredictedLoad as PredictedLoad
 from embaudit.model.record import Cost as Cost
 from embaudit.model.tensor_map import Agreement as Agreement
 from embaudit.model.tensor_map import Comparison as Comparison
@@ -44,6 +50,7 @@ from embaudit.model.tensor_map import TensorPair as TensorPair
 from embaudit.model.tensor_map import TiedName as TiedName
 from embaudit.model.tensors import TensorInfo as TensorInfo
 from embaudit.pipeline import audit as audit
+from embaudit.predicting import predict_load as predict_load
 from embaudit.reading import open_checkpoint as open_checkpoint
 from embaudit.report import AuditReport as AuditReport
 from embaudit.report import FindingsError as FindingsError
@@ -64,6 +71,7 @@ __all__ = [
     "DType",
     "Declaration",
     "Depth",
+    "DuplicateKey",
     "EmbauditError",
     "FieldChange",
     "FileChange",
@@ -77,9 +85,14 @@ __all__ = [
     "History",
     "LimitError",
     "Limits",
+    "LoadPrediction",
+    "MismatchedKey",
+    "MisreadKey",
     "Oddity",
+    "Outcome",
     "PickleGlobal",
     "PickleSummary",
+    "PredictedLoad",
     "Reader",
     "Severity",
     "ShardIndex",
@@ -99,4 +112,5 @@ __all__ = [
     "map_tensors",
     "open_checkpoint",
     "open_snapshot",
+    "predict_load",
 ]

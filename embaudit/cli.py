@@ -20,11 +20,14 @@ from embaudit.diffing import diff_snapshots
 from embaudit.errors import EmbauditError, UsageError
 from embaudit.mapping import map_tensors
 from embaudit.model.findings import Severity
+from embaudit.model.prediction import Outcome
 from embaudit.model.tensor_map import Depth
 from embaudit.pipeline import audit
+from embaudit.predicting import predict_load
 from embaudit.reading import open_checkpoint
 from embaudit.report import FORMATS, AuditReport
 from embaudit.report.codec import render_json
+from embaudit.report.loads import render_prediction
 from embaudit.report.text import MAX_ROWS, render_checkpoint, render_diff, render_map, render_text
 from embaudit.report.wording import plain
 from embaudit.version import VERSION
@@ -60,6 +63,13 @@ _REPORT_FORMAT = click.option(
     default="text",
     show_default=True,
     help="Form of the output.",
+)
+_LOADER = click.option(
+    "--loader",
+    "loaders",
+    multiple=True,
+    metavar="LOADER",
+    help="What a loader would do: transformers, 'tei==1.5.0', 'sentence-transformers>=5'.",
 )
 _FAIL_ON = click.option(
     "--fail-on",
@@ -100,6 +110,7 @@ def cli() -> None:
 @click.argument("target")
 @click.option("--revision", help="Branch, tag or commit, where TARGET does not name it.")
 @click.option("--against", metavar="TARGET", help="Another snapshot of the same model to compare with.")
+@_LOADER
 @_DEPTH
 @click.option(
     "--ignore", multiple=True, metavar="CODE", help="A rule not to ask, or the beginning of codes: EMB1."
@@ -111,6 +122,7 @@ def audit_command(
     target: str,
     revision: str | None,
     against: str | None,
+    loaders: tuple[str, ...],
     depth: str,
     ignore: tuple[str, ...],
     form: str,
@@ -120,7 +132,13 @@ def audit_command(
     """Audit TARGET: a folder, cache:org/name@revision, or PATH@revision of a git clone."""
     with _progress(depth) as advance:
         report = audit(
-            target, revision=revision, against=against, depth=depth, ignore=ignore, progress=advance
+            target,
+            revision=revision,
+            against=against,
+            loaders=loaders,
+            depth=depth,
+            ignore=ignore,
+            progress=advance,
         )
     _write(_shown(report, form, output), output)
     sys.exit(PASSED if report.passed(fail_on) else FINDINGS)
@@ -166,6 +184,28 @@ def map_command(left: str, right: str, depth: str, form: str, output: Path | Non
         tensors = map_tensors(left, right, depth=depth, progress=advance)
     _write(render_json(tensors) if form == "json" else render_map(tensors), output)
     sys.exit(PASSED if tensors.same_model else FINDINGS)
+
+
+@cli.command("predict")
+@click.argument("target")
+@click.option("--revision", help="Branch, tag or commit, where TARGET does not name it.")
+@_LOADER
+@_FORMAT
+@_OUTPUT
+def predict_command(
+    target: str, revision: str | None, loaders: tuple[str, ...], form: str, output: Path | None
+) -> None:
+    """Tell what loaders would do with TARGET; exit with 1 unless every load is faithful."""
+    if not loaders:
+        raise UsageError("name a loader: --loader transformers, --loader 'tei==1.5.0'")
+    predictions = [predict_load(target, loader, revision=revision) for loader in loaders]
+    if form == "json":
+        shown = render_json(predictions)
+    else:
+        shown = "\n".join(render_prediction(each, max_rows=MAX_ROWS) for each in predictions)
+    _write(shown, output)
+    faithful = all(each.outcome is Outcome.FAITHFUL for each in predictions)
+    sys.exit(PASSED if faithful else FINDINGS)
 
 
 @cli.command("demo")

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import attrs
 
 from embaudit.diffing import diff_snapshots
-from embaudit.errors import FormatError, LimitError, SourceError, TargetError
+from embaudit.errors import SourceError
+from embaudit.loaders import LoaderRequest, ask_loader
 from embaudit.mapping import map_tensors
 from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
 from embaudit.model.facts import (
     Absent,
@@ -19,14 +21,18 @@ from embaudit.model.facts import (
     ContentCheck,
     Fact,
     Facts,
+    Loads,
     UnreadableFile,
     ValueScans,
     WeightFiles,
 )
 from embaudit.model.files import FileEntry, FileState, Snapshot
 from embaudit.model.limits import Limits
+from embaudit.model.prediction import LoadPrediction
+from embaudit.model.repository import Repository
 from embaudit.model.tensor_map import Depth, TensorMap
 from embaudit.model.weights import same_model_pairs
+from embaudit.predicting import UNREADABLE, unreadable
 from embaudit.reading import (
     checkpoint_names,
     orphan_shards,
@@ -42,6 +48,7 @@ class Collector:
     """Runs the stages that turn snapshots into facts, with the settings that all of them share."""
 
     depth: Depth
+    loaders: tuple[LoaderRequest, ...] = ()
     limits: Limits
     progress: Callable[[int], None] | None
 
@@ -56,13 +63,15 @@ class Collector:
 
     def _snapshot_facts(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
         yield snapshot
-        yield read_declaration(snapshot, self.limits)
+        declaration = read_declaration(snapshot, self.limits)
+        yield declaration
         indexes = read_indexes(snapshot, self.limits)
         names = checkpoint_names(snapshot, indexes)
         yield WeightFiles(checkpoints=names, orphan_shards=orphan_shards(snapshot, indexes))
         read = tuple(self._checkpoints(snapshot, names))
         yield from read
         checkpoints = {fact.name: fact for fact in read if isinstance(fact, Checkpoint)}
+        yield from self._load_facts(snapshot, declaration, read)
         yield from self._format_facts(checkpoints)
         yield from self._content_facts(snapshot, checkpoints)
 
@@ -82,15 +91,34 @@ class Collector:
     def _checkpoint(self, snapshot: Snapshot, name: str) -> Checkpoint | UnreadableFile:
         try:
             return read_checkpoint(snapshot, name, self.limits)
-        except _UNREADABLE as error:
-            return _unreadable(name, error)
+        except UNREADABLE as error:
+            return unreadable(name, error)
+
+    def _load_facts(
+        self, snapshot: Snapshot, declaration: Declaration, read: Iterable[Fact | Absent]
+    ) -> Iterator[Fact | Absent]:
+        if not self.loaders:
+            reason = "no loader was asked about"
+            yield Absent(kind=LoadPrediction, reason=reason)
+            yield Absent(kind=Loads, reason=reason)
+            return
+        facts = tuple(read)
+        repository = Repository(
+            snapshot=snapshot,
+            declaration=declaration,
+            checkpoints={fact.name: fact for fact in facts if isinstance(fact, Checkpoint)},
+            unreadable={fact.path: fact for fact in facts if isinstance(fact, UnreadableFile)},
+        )
+        predictions = tuple(ask_loader(repository, request) for request in self.loaders)
+        yield from predictions
+        yield Loads(predictions=predictions)
 
     def _format_facts(self, checkpoints: Mapping[str, Checkpoint]) -> Iterator[Fact | Absent]:
         for left, right in same_model_pairs(checkpoints):
             try:
                 tensors = self._map(checkpoints[left], checkpoints[right])
-            except _UNREADABLE as error:
-                yield _unreadable(_culprit(error, checkpoints[left], checkpoints[right]), error)
+            except UNREADABLE as error:
+                yield unreadable(_culprit(error, checkpoints[left], checkpoints[right]), error)
                 yield Absent(kind=TensorMap, reason=f"{left} and {right} were not compared: {error}")
                 yield Absent(kind=ComparedValues, reason=f"{left} and {right} were not compared: {error}")
                 continue
@@ -115,8 +143,8 @@ class Collector:
         for checkpoint in checkpoints.values():
             try:
                 yield self._scan(checkpoint)
-            except _UNREADABLE as error:
-                yield _unreadable(checkpoint.name, error)
+            except UNREADABLE as error:
+                yield unreadable(checkpoint.name, error)
                 yield Absent(kind=ValueScans, reason=f"the values of {checkpoint.name} were not read")
 
     def _scan(self, checkpoint: Checkpoint) -> ValueScans:
@@ -134,8 +162,8 @@ class Collector:
                 continue
             try:
                 yield _checked(snapshot, entry)
-            except _UNREADABLE as error:
-                yield _unreadable(entry.path, error)
+            except UNREADABLE as error:
+                yield unreadable(entry.path, error)
                 yield Absent(kind=ContentCheck, reason=f"{entry.path} was not read")
 
     def _diff_facts(self, snapshot: Snapshot, other: Snapshot | None) -> Iterator[SnapshotDiff | Absent]:
@@ -144,10 +172,6 @@ class Collector:
             return
         old, new = (snapshot, other) if _is_newer(other, snapshot) else (other, snapshot)
         yield diff_snapshots(old, new, depth=self.depth, limits=self.limits, progress=self.progress)
-
-
-_UNREADABLE = (FormatError, LimitError, SourceError, TargetError)
-"""What reading a file of the repository may raise: its fault, so a finding and not an exception."""
 
 
 def _checked(snapshot: Snapshot, entry: FileEntry) -> ContentCheck:
@@ -178,11 +202,6 @@ def _culprit(error: Exception, left: Checkpoint, right: Checkpoint) -> str:
     """Which of two checkpoints an error is about: it names the file."""
     names_right = any(file in str(error) for file in (right.name, *right.files))
     return right.name if names_right else left.name
-
-
-def _unreadable(path: str, error: Exception) -> UnreadableFile:
-    limit = error.limit if isinstance(error, LimitError) else ""
-    return UnreadableFile(path=path, problem=str(error), limit=limit)
 
 
 def _is_newer(candidate: Snapshot, snapshot: Snapshot) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
 from embaudit.collecting import Collector
+from embaudit.loaders import parse_loader
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
 from embaudit.model.files import Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
+from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import Cost
 from embaudit.model.tensor_map import Depth, TensorMap
 from embaudit.report import AuditReport
@@ -22,11 +24,12 @@ from embaudit.version import VERSION
 Target = str | os.PathLike[str] | Snapshot
 
 
-def audit(
+def audit(  # noqa: PLR0913 - the public contract names them
     target: Target,
     *,
     revision: str | None = None,
     against: Target | None = None,
+    loaders: str | Iterable[str] | None = None,
     depth: Depth | str = Depth.HEADERS,
     ignore: Iterable[str] = (),
     limits: Limits = DEFAULT_LIMITS,
@@ -39,6 +42,8 @@ def audit(
         revision: The revision, where the target does not name it.
         against: Another snapshot of the same model. What changed is told from the older to the newer one
             where the sources know the order, otherwise from `against` to the target.
+        loaders: Loaders whose behaviour is predicted, each with its versions: `transformers`, `tei==1.5.0`,
+            `sentence-transformers>=5`; `embaudit.predict_load` has the whole grammar. None asks about none.
         depth: `headers` reads no tensor data, `sampled` a few KiB of each tensor, `full` all of it.
         ignore: Codes of rules that are not asked, or the beginning of codes: `EMB101`, `EMB1`.
         limits: Resource limits.
@@ -55,9 +60,11 @@ def audit(
     """
     began = time.perf_counter()
     depth, rules = Depth.parse(depth), without(ignore)
+    asked = (loaders,) if isinstance(loaders, str) else tuple(loaders or ())
+    requests = tuple(parse_loader(loader) for loader in asked)
     snapshot, meter = metered(open_snapshot(target, revision=revision, limits=limits))
     other, other_meter = (None, None) if against is None else metered(open_snapshot(against, limits=limits))
-    collector = Collector(depth=depth, limits=limits, progress=progress)
+    collector = Collector(depth=depth, loaders=requests, limits=limits, progress=progress)
     facts = collector.collect(snapshot, other)
     findings, skipped = ask_rules(rules, facts)
     meters = [each for each in (meter, other_meter) if each is not None]
@@ -75,6 +82,7 @@ def audit(
         declaration=facts.one(Declaration) or Declaration(),
         checkpoints={checkpoint.name: checkpoint for checkpoint in facts.every(Checkpoint)},
         mappings=facts.every(TensorMap),
+        loads=facts.every(LoadPrediction),
         diff=facts.one(SnapshotDiff),
         findings=findings,
         skipped=skipped,

@@ -48,16 +48,21 @@ def predict_load(
 
 def read_repository(snapshot: Snapshot, limits: Limits = DEFAULT_LIMITS) -> Repository:
     """What loaders are shown of a snapshot: its settings and the header of every weight file."""
-    checkpoints, unreadable = {}, {}
+    checkpoints, faults = {}, {}
     for name in checkpoint_names(snapshot, read_indexes(snapshot, limits)):
         try:
             checkpoints[name] = read_checkpoint(snapshot, name, limits)
         except UNREADABLE as error:
-            limit = error.limit if isinstance(error, LimitError) else ""
-            unreadable[name] = UnreadableFile(path=name, problem=str(error), limit=limit)
+            faults[name] = unreadable(name, error)
     return Repository(
         snapshot=snapshot,
         declaration=read_declaration(snapshot, limits),
         checkpoints=checkpoints,
-        unreadable=unreadable,
+        unreadable=faults,
     )
+
+
+def unreadable(path: str, error: Exception) -> UnreadableFile:
+    """The fact that one of `UNREADABLE` tells about a file."""
+    limit = error.limit if isinstance(error, LimitError) else ""
+    return UnreadableFile(path=path, problem=str(error), limit=limit)

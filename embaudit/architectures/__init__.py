@@ -2,9 +2,36 @@
 
 from embaudit.architectures.bert import BERT
 from embaudit.architectures.expanding import complete_config, expected_model
+from embaudit.architectures.gemma3_text import GEMMA3_TEXT
+from embaudit.architectures.gte import GTE
+from embaudit.architectures.jina_embeddings_v3 import JINA_EMBEDDINGS_V3
+from embaudit.architectures.llama import LLAMA
+from embaudit.architectures.mistral import MISTRAL
+from embaudit.architectures.modernbert import MODERNBERT
+from embaudit.architectures.nomic_bert import NOMIC_BERT
+from embaudit.architectures.qwen2 import QWEN2
+from embaudit.architectures.qwen3 import QWEN3
+from embaudit.architectures.t5 import T5
+from embaudit.architectures.t5_encoder import T5_ENCODER
 from embaudit.model.architecture import Architecture
 
-ARCHITECTURES: dict[str, Architecture] = {architecture.name: architecture for architecture in (BERT,)}
+ARCHITECTURES: dict[str, Architecture] = {
+    architecture.name: architecture
+    for architecture in (
+        BERT,
+        MODERNBERT,
+        NOMIC_BERT,
+        GTE,
+        JINA_EMBEDDINGS_V3,
+        T5,
+        T5_ENCODER,
+        MISTRAL,
+        LLAMA,
+        QWEN2,
+        QWEN3,
+        GEMMA3_TEXT,
+    )
+}
 """Every architecture that is known, by its name here."""
 
 

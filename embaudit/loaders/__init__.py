@@ -22,4 +22,18 @@ def parse_loader(text: str) -> LoaderRequest:
     return _parse_loader(text, LOADERS)
 
 
-__all__ = ["LOADERS", "Era", "Loader", "LoaderRequest", "Setting", "ask_loader", "parse_loader"]
+def canonical_name(name: str) -> str | None:
+    """The name of the loader that `name` or its alias means, or None."""
+    return next((known.name for known in LOADERS if name in (known.name, *known.aliases)), None)
+
+
+__all__ = [
+    "LOADERS",
+    "Era",
+    "Loader",
+    "LoaderRequest",
+    "Setting",
+    "ask_loader",
+    "canonical_name",
+    "parse_loader",
+]

@@ -24,12 +24,14 @@ class LoaderRequest:
     """A loader, the versions and backends of it that are asked about, and the packages beneath.
 
     Attributes:
+        text: The request as it was written.
         loader: The loader.
         versions: The versions asked for; empty for all.
         backends: The backends asked for; empty only if the loader has none.
         beneath: Name to versions of other packages, where the caller has said.
     """
 
+    text: str
     loader: Loader[Any]
     versions: SpecifierSet
     backends: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ def parse_loader(text: str, loaders: Iterable[Loader[Any]]) -> LoaderRequest:
         backends = ", ".join(loader.backends) or "no backends to choose from"
         raise UsageError(f"{strangers[0]!r} is not a backend of {loader.name}; it has {backends}")
     return LoaderRequest(
+        text=text,
         loader=loader,
         versions=first.specifier,
         backends=tuple(each for each in loader.backends if not first.extras or each in first.extras),
@@ -82,7 +85,7 @@ def ask_loader(repository: Repository, request: LoaderRequest) -> LoadPrediction
     loads = tuple(run.load for run in _runs(_behaviours(repository, request, asked), asked))
     worst = min(loads or (_no_version(request),), key=lambda load: _SEVERITY.index(load.outcome))
     fields = {field.name: getattr(worst, field.name) for field in attrs.fields(PredictedLoad)}
-    return LoadPrediction(**fields, version=str(request.versions), eras=loads or (worst,))
+    return LoadPrediction(**fields, asked=request.text, version=str(request.versions), eras=loads or (worst,))
 
 
 def _asked(request: LoaderRequest) -> tuple[Version, ...]:

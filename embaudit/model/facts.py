@@ -8,6 +8,7 @@ from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
 from embaudit.model.files import Snapshot
+from embaudit.model.prediction import LoadPrediction
 from embaudit.model.tensor_map import TensorMap
 from embaudit.model.values import ValueScan
 
@@ -81,6 +82,17 @@ class ValueScans:
     scans: tuple[ValueScan, ...] = ()
 
 
+@attrs.frozen(kw_only=True)
+class Loads:
+    """What every loader that was asked about would do: for questions about several of them.
+
+    Attributes:
+        predictions: In the order in which they were asked.
+    """
+
+    predictions: tuple[LoadPrediction, ...] = ()
+
+
 Fact = (
     Snapshot
     | Declaration
@@ -92,6 +104,8 @@ Fact = (
     | SnapshotDiff
     | ContentCheck
     | ValueScans
+    | LoadPrediction
+    | Loads
 )
 """The closed union of what a rule may ask for."""
 

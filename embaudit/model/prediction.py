@@ -62,6 +62,21 @@ class MisreadKey:
 
 
 @attrs.frozen(kw_only=True)
+class DuplicateKey:
+    """Stored tensors that become one and the same tensor of the model.
+
+    Attributes:
+        name: As the model names it.
+        stored: The names in the files, sorted.
+        winner: The one of them whose values the model gets.
+    """
+
+    name: str
+    stored: tuple[str, ...]
+    winner: str
+
+
+@attrs.frozen(kw_only=True)
 class PredictedLoad:
     """What some versions of one loader would do.
 
@@ -82,6 +97,7 @@ class PredictedLoad:
         mismatched_keys: Tensors stored in another shape, by name.
         renamed_keys: Stored name to loaded name, for those that the loader renames on the way. Where one
             stored tensor is split, the loaded names are joined by ` + `.
+        duplicate_keys: Tensors of the model for which several are stored, by name.
         misread_keys: Tensors that come out with wrong values, by name.
         harmless_keys: Those of the missing and unexpected keys on which no embedding depends: poolers,
             heads, buffers. Sorted.
@@ -104,6 +120,7 @@ class PredictedLoad:
     unexpected_keys: tuple[str, ...] = ()
     mismatched_keys: tuple[MismatchedKey, ...] = ()
     renamed_keys: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    duplicate_keys: tuple[DuplicateKey, ...] = ()
     misread_keys: tuple[MisreadKey, ...] = ()
     harmless_keys: tuple[str, ...] = ()
     dtype: str | None = None
@@ -117,9 +134,11 @@ class LoadPrediction(PredictedLoad):
     """What one loader would do, in the versions asked for: the most harmful behaviour, and every other.
 
     Attributes:
+        asked: The question, as it was asked: `tei[cuda]==1.5.0`.
         version: The versions asked for, as a specifier; empty for all that are known.
         eras: One for each behaviour among those versions and backends, oldest first, this one included.
     """
 
+    asked: str = ""
     version: str = ""
     eras: tuple[PredictedLoad, ...] = ()

@@ -10,6 +10,7 @@ from embaudit.model.diff import SnapshotDiff
 from embaudit.model.files import FileEntry
 from embaudit.model.findings import Finding, Severity, Skipped
 from embaudit.model.frozen import FrozenMapping, frozen_mapping
+from embaudit.model.prediction import LoadPrediction
 from embaudit.model.tensor_map import Depth, TensorMap
 
 SCHEMA_VERSION = "1.0"
@@ -50,6 +51,7 @@ class AuditRecord:
         declaration: What the repository says about its model.
         checkpoints: Name to checkpoint, for every weight file that could be read.
         mappings: The weight formats of the snapshot, held against one another.
+        loads: What each loader that was asked about would do.
         diff: What changed between the older and the newer snapshot, if another one was given.
         findings: The worst first.
         skipped: Rules that could not be asked, and why.
@@ -70,6 +72,7 @@ class AuditRecord:
     declaration: Declaration = attrs.field(factory=Declaration)
     checkpoints: Mapping[str, Checkpoint] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     mappings: tuple[TensorMap, ...] = ()
+    loads: tuple[LoadPrediction, ...] = ()
     diff: SnapshotDiff | None = None
     findings: tuple[Finding, ...] = ()
     skipped: tuple[Skipped, ...] = ()

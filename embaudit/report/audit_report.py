@@ -6,7 +6,9 @@ from typing import Any
 import attrs
 
 from embaudit.errors import EmbauditError, FormatError, UsageError
+from embaudit.loaders import canonical_name
 from embaudit.model.findings import Severity
+from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import SCHEMA_VERSION, AuditRecord
 from embaudit.report.codec import from_jsonable, render_json, schema_of
 from embaudit.report.html import render_html
@@ -53,6 +55,23 @@ class AuditReport(AuditRecord):
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What IPython prints in a terminal."""
         printer.text(repr(self) if cycle else render_text(self))
+
+    def load(self, loader: str) -> LoadPrediction:
+        """What a loader would do.
+
+        Args:
+            loader: The request as it was given to the audit (`tei==1.5.0`), or the loader's name alone; of
+                several requests about one loader the first is meant.
+
+        Raises:
+            UsageError: If the audit was not asked about it.
+        """
+        exact = [load for load in self.loads if load.asked == loader]
+        named = [load for load in self.loads if load.loader in {loader, canonical_name(loader)}]
+        if exact or named:
+            return (exact or named)[0]
+        asked = ", ".join(load.asked for load in self.loads) or "no loader"
+        raise UsageError(f"the audit was not asked about {loader!r}; it was asked about {asked}")
 
     def render(self, form: str = "text") -> str:
         """The report as `text`, `json` or `html` (one page that needs no other file).

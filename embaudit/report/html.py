@@ -11,9 +11,11 @@ from html import escape
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.diff import SnapshotDiff
 from embaudit.model.findings import Finding
+from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import AuditRecord
 from embaudit.model.tensor_map import TensorMap
 from embaudit.model.words import plural, short
+from embaudit.report.loads import LOAD_COLUMNS, load_rows
 from embaudit.report.text import verdict
 from embaudit.report.wording import as_json, dtypes, plain, size
 
@@ -50,6 +52,7 @@ def render_html(record: AuditRecord, *, whole_page: bool = True) -> str:
             _about(record),
             *(_finding(finding) for finding in record.findings),
             _weights(record.checkpoints),
+            _loads(record.loads),
             *(_map(tensors) for tensors in record.mappings),
             "" if record.diff is None else _diff(record.diff),
             _skipped(record),
@@ -125,6 +128,12 @@ def _value(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(_code(item) for item in value)
     return _code(value)
+
+
+def _loads(predictions: Sequence[LoadPrediction]) -> str:
+    rows = ((_code(cell) if cell else "" for cell in row) for row in load_rows(predictions))
+    table = _table(LOAD_COLUMNS, [tuple(row) for row in rows])
+    return f"<h3>Loads</h3>{table}" if table else ""
 
 
 def _weights(checkpoints: Mapping[str, Checkpoint]) -> str:

@@ -3,7 +3,6 @@
 No colour unless asked for, and no name of the repository can move the cursor or break a line.
 """
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -11,13 +10,13 @@ from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.diff import FieldChange, SnapshotDiff
 from embaudit.model.findings import Finding, Severity
 from embaudit.model.frozen import JSON
+from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import AuditRecord, Cost
 from embaudit.model.tensor_map import TensorMap, TensorPair
 from embaudit.model.words import plural, short
+from embaudit.report.columns import indented, left_out, table, wrapped
+from embaudit.report.loads import LOAD_COLUMNS, load_rows
 from embaudit.report.wording import as_json, dtypes, plain, size
-
-WIDTH = 100
-"""Columns of running text. Tables are as wide as their longest names."""
 
 MAX_ROWS = 40
 """Rows of one table of tensors or changes; the JSON form has all of them."""
@@ -37,8 +36,9 @@ def render_text(record: AuditRecord, *, colour: bool = False) -> str:
         _heading(record),
         _findings(record.findings, colour=colour),
         _weights(record.checkpoints.values()),
+        _loads(record.loads),
         _mappings(record.mappings),
-        [] if record.diff is None else ["What changed", *_indented(_diff(record.diff))],
+        [] if record.diff is None else ["What changed", *indented(_diff(record.diff))],
         _skipped(record),
     )
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
@@ -64,8 +64,8 @@ def render_checkpoint(checkpoint: Checkpoint, *, max_rows: int = MAX_ROWS) -> st
         for tensor in list(checkpoint.tensors.values())[:max_rows]
     ]
     header = ("tensor", "dtype", "shape", "storage", "offset", "start", "stop")
-    lines = [*_about(checkpoint), "", *_table(header, rows)]
-    return "\n".join([*lines, *_left_out(len(checkpoint.tensors), max_rows)]) + "\n"
+    lines = [*_about(checkpoint), "", *table(header, rows)]
+    return "\n".join([*lines, *left_out(len(checkpoint.tensors), max_rows)]) + "\n"
 
 
 def render_map(tensors: TensorMap, *, max_rows: int = MAX_ROWS) -> str:
@@ -74,10 +74,10 @@ def render_map(tensors: TensorMap, *, max_rows: int = MAX_ROWS) -> str:
     header = ("left", "right", "renamed by", "dtype", "shape", "values")
     rows = [_pair(pair) for pair in notable[:max_rows]]
     lines = [_map_summary(tensors)]
-    lines += ["", *_table(header, rows), *_left_out(len(notable), max_rows)] if rows else []
+    lines += ["", *table(header, rows), *left_out(len(notable), max_rows)] if rows else []
     for title, names in (("only on the left", tensors.only_left), ("only on the right", tensors.only_right)):
         lines += [f"{title}: {plain(name)}" for name in names[:max_rows]]
-        lines += _left_out(len(names), max_rows)
+        lines += left_out(len(names), max_rows)
     lines += [f"tied: {plain(tied.name)} is {plain(tied.tied_to)}" for tied in tensors.tied[:max_rows]]
     return "\n".join(lines) + "\n"
 
@@ -123,20 +123,10 @@ def _findings(findings: Sequence[Finding], *, colour: bool) -> list[str]:
         label = f"{finding.severity!s:7}".upper()
         if colour:
             label = f"\x1b[{_COLOURS[finding.severity]}m{label}\x1b[0m"
-        lines += ["", f"{label} {finding.code}  {plain(str(finding.where))}", *_wrapped(finding.message)]
+        lines += ["", f"{label} {finding.code}  {plain(str(finding.where))}", *wrapped(finding.message)]
         if finding.remedy:
-            lines += _wrapped(f"What to do: {finding.remedy}")
+            lines += wrapped(f"What to do: {finding.remedy}")
     return lines[1:]
-
-
-def _wrapped(text: str, indent: int = 8) -> list[str]:
-    return textwrap.wrap(
-        plain(text),
-        WIDTH,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * indent,
-        break_on_hyphens=False,
-    )
 
 
 def _weights(checkpoints: Iterable[Checkpoint]) -> list[str]:
@@ -152,7 +142,12 @@ def _weights(checkpoints: Iterable[Checkpoint]) -> list[str]:
         for checkpoint in checkpoints
     ]
     header = ("file", "format", "tensors", "dtype", "size", "container")
-    return ["Weights", *_indented(_table(header, rows))] if rows else []
+    return ["Weights", *indented(table(header, rows))] if rows else []
+
+
+def _loads(predictions: Sequence[LoadPrediction]) -> list[str]:
+    rows = load_rows(predictions)
+    return ["Loads", *indented(table(LOAD_COLUMNS, rows))] if rows else []
 
 
 def _container(checkpoint: Checkpoint) -> str:
@@ -243,11 +238,11 @@ def _diff(diff: SnapshotDiff) -> Iterator[str]:
     for commit in diff.commits:
         yield f"  commit {short(commit.commit)}  {commit.date}  {plain(commit.title)}".rstrip()
     rows = _file_rows(diff)
-    yield from _indented(_table(("", "file", "kind", "size"), rows[:MAX_ROWS]))
-    yield from _indented(_left_out(len(rows), MAX_ROWS))
+    yield from indented(table(("", "file", "kind", "size"), rows[:MAX_ROWS]))
+    yield from indented(left_out(len(rows), MAX_ROWS))
     for change in diff.field_changes[:MAX_ROWS]:
         yield f"  {_field(change)}"
-    yield from (f"  {line}" for line in _left_out(len(diff.field_changes), MAX_ROWS))
+    yield from (f"  {line}" for line in left_out(len(diff.field_changes), MAX_ROWS))
     for tensors in diff.tensors:
         yield f"  {_map_summary(tensors)}"
     for note in diff.notes:
@@ -287,22 +282,3 @@ def _skipped(record: AuditRecord) -> list[str]:
 
 def _shape(shape: Sequence[int]) -> str:
     return f"({', '.join(str(length) for length in shape)})"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    if not rows:
-        return []
-    every = [tuple(header), *rows]
-    widths = [max(len(row[column]) for row in every) for column in range(len(header))]
-    return [
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in every
-    ]
-
-
-def _left_out(number: int, shown: int) -> list[str]:
-    return [f"... and {number - shown:,} more"] if number > shown else []
-
-
-def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"  {line}" for line in lines]

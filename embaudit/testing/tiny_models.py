@@ -10,24 +10,192 @@ from typing import Any
 from embaudit.architectures import ARCHITECTURES, expected_model
 from embaudit.model.architecture import Role
 
+_BERT: Mapping[str, Any] = {
+    "model_type": "bert",
+    "architectures": ["BertModel"],
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "max_position_embeddings": 20,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "type_vocab_size": 2,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 0,
+}
+_DECODER: Mapping[str, Any] = {"is_decoder": True, "add_cross_attention": True}
+_ROBERTA: Mapping[str, Any] = {
+    **_BERT,
+    "model_type": "roberta",
+    "architectures": ["RobertaModel"],
+    "max_position_embeddings": 22,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+}
+_DISTILBERT: Mapping[str, Any] = {
+    "model_type": "distilbert",
+    "architectures": ["DistilBertModel"],
+    "vocab_size": 40,
+    "dim": 16,
+    "hidden_dim": 24,
+    "max_position_embeddings": 20,
+    "n_heads": 2,
+    "n_layers": 2,
+    "activation": "gelu",
+    "pad_token_id": 0,
+}
+_MPNET: Mapping[str, Any] = {
+    "model_type": "mpnet",
+    "architectures": ["MPNetModel"],
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "max_position_embeddings": 22,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "relative_attention_num_buckets": 12,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-5,
+    "pad_token_id": 1,
+}
+_ALBERT: Mapping[str, Any] = {
+    **_BERT,
+    "model_type": "albert",
+    "architectures": ["AlbertModel"],
+    "embedding_size": 12,
+    "num_hidden_groups": 1,
+    "inner_group_num": 1,
+}
+_ELECTRA: Mapping[str, Any] = {
+    **_BERT,
+    "model_type": "electra",
+    "architectures": ["ElectraModel"],
+    "embedding_size": 12,
+}
+_DEBERTA_V2: Mapping[str, Any] = {
+    **_BERT,
+    "model_type": "deberta-v2",
+    "architectures": ["DebertaV2Model"],
+    "layer_norm_eps": 1e-7,
+    "type_vocab_size": 0,
+    "relative_attention": True,
+    "position_buckets": 6,
+    "max_relative_positions": -1,
+    "position_biased_input": False,
+    "pos_att_type": ["p2c", "c2p"],
+    "share_att_key": True,
+    "norm_rel_ebd": "layer_norm",
+}
+
+_MODERNBERT: Mapping[str, Any] = {
+    "model_type": "modernbert",
+    "architectures": ["ModernBertModel"],
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 20,
+    "max_position_embeddings": 22,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 3,
+    "hidden_activation": "gelu",
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "cls_token_id": 1,
+    "sep_token_id": 2,
+}
+_ROTARY_BERT: Mapping[str, Any] = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "max_position_embeddings": 20,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "type_vocab_size": 2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+_NOMIC_BERT = {**_ROTARY_BERT, "model_type": "nomic_bert", "architectures": ["NomicBertModel"]}
+_GTE = {**_ROTARY_BERT, "model_type": "gte", "architectures": ["GteModel"]}
+_JINA_3 = {**_ROTARY_BERT, "model_type": "jina_embeddings_v3", "architectures": ["JinaEmbeddingsV3Model"]}
+_T5: Mapping[str, Any] = {
+    "model_type": "t5",
+    "architectures": ["T5Model"],
+    "vocab_size": 40,
+    "d_model": 16,
+    "d_kv": 6,
+    "d_ff": 24,
+    "num_layers": 2,
+    "num_heads": 2,
+    "relative_attention_num_buckets": 8,
+    "feed_forward_proj": "relu",
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "decoder_start_token_id": 0,
+}
+_T5_ENCODER = {**_T5, "architectures": ["T5EncoderModel"]}
+_CAUSAL: Mapping[str, Any] = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 28,
+    "max_position_embeddings": 20,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": 2,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+_MISTRAL = {**_CAUSAL, "model_type": "mistral", "architectures": ["MistralModel"]}
+_LLAMA = {**_CAUSAL, "model_type": "llama", "architectures": ["LlamaModel"]}
+_QWEN2 = {**_CAUSAL, "model_type": "qwen2", "architectures": ["Qwen2Model"]}
+_QWEN3 = {**_CAUSAL, "model_type": "qwen3", "architectures": ["Qwen3Model"], "head_dim": 6}
+_GEMMA3 = {**_CAUSAL, "model_type": "gemma3_text", "architectures": ["Gemma3TextModel"], "head_dim": 6}
+
 TINY_CONFIGS: Mapping[str, tuple[Mapping[str, Any], ...]] = MappingProxyType(
     {
-        "bert": (
-            {
-                "model_type": "bert",
-                "architectures": ["BertModel"],
-                "vocab_size": 40,
-                "hidden_size": 16,
-                "intermediate_size": 24,
-                "max_position_embeddings": 20,
-                "num_attention_heads": 2,
-                "num_hidden_layers": 2,
-                "type_vocab_size": 2,
-                "hidden_act": "gelu",
-                "layer_norm_eps": 1e-12,
-                "pad_token_id": 0,
-            },
+        "bert": (_BERT, {**_BERT, **_DECODER}),
+        "roberta": (_ROBERTA, {**_ROBERTA, **_DECODER}),
+        "xlm-roberta": ({**_ROBERTA, "model_type": "xlm-roberta", "architectures": ["XLMRobertaModel"]},),
+        "camembert": ({**_ROBERTA, "model_type": "camembert", "architectures": ["CamembertModel"]},),
+        "distilbert": (_DISTILBERT, {**_DISTILBERT, "sinusoidal_pos_embds": True}),
+        "mpnet": (_MPNET,),
+        "albert": (_ALBERT, {**_ALBERT, "num_hidden_groups": 2, "inner_group_num": 3}),
+        "electra": (_ELECTRA, {**_ELECTRA, "embedding_size": 16}, {**_ELECTRA, **_DECODER}),
+        "deberta-v2": (
+            _DEBERTA_V2,
+            {**_DEBERTA_V2, "type_vocab_size": 2, "position_biased_input": True, "relative_attention": False},
+            {**_DEBERTA_V2, "share_att_key": False, "position_buckets": -1, "norm_rel_ebd": "none"},
+            {**_DEBERTA_V2, "pos_att_type": "c2p", "share_att_key": False, "max_relative_positions": 9},
+            {**_DEBERTA_V2, "embedding_size": 12, "conv_kernel_size": 3, "conv_act": "gelu"},
+            {**_DEBERTA_V2, "attention_head_size": 7, "conv_kernel_size": 3, "conv_groups": 2},
         ),
+        "modernbert": (
+            _MODERNBERT,
+            {**_MODERNBERT, "norm_bias": True},
+            {**_MODERNBERT, "attention_bias": True, "mlp_bias": True},
+        ),
+        "nomic_bert": (_NOMIC_BERT, {**_NOMIC_BERT, "head_dim": 6}),
+        "gte": (_GTE, {**_GTE, "type_vocab_size": 0}),
+        "jina_embeddings_v3": (_JINA_3,),
+        "t5": (
+            _T5,
+            {**_T5, "feed_forward_proj": "gated-gelu", "num_decoder_layers": 3},
+        ),
+        "t5_encoder": (_T5_ENCODER, {**_T5_ENCODER, "feed_forward_proj": "gated-gelu"}),
+        "mistral": (_MISTRAL, {**_MISTRAL, "head_dim": 6}),
+        "llama": (
+            _LLAMA,
+            {**_LLAMA, "attention_bias": True, "num_key_value_heads": None},
+            {**_LLAMA, "mlp_bias": True, "head_dim": 6},
+        ),
+        "qwen2": (_QWEN2, {**_QWEN2, "num_key_value_heads": 4}),
+        "qwen3": (_QWEN3, {**_QWEN3, "attention_bias": True}),
+        "gemma3_text": (_GEMMA3, {**_GEMMA3, "attention_bias": True}),
     }
 )
 """Architecture's name to configurations, each a complete `config.json`; the first one is the plainest. Sizes
