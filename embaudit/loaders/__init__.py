@@ -5,9 +5,9 @@ Knows what each program does with files that it is shown, version by version. Re
 
 from typing import Any
 
-from embaudit.loaders.asking import LoaderRequest, ask_loader
-from embaudit.loaders.asking import parse_loader as _parse_loader
+from embaudit.loaders.asking import ask_loader
 from embaudit.loaders.base import Era, Loader, Setting
+from embaudit.loaders.requests import LoaderRequest, named, parse_request
 
 LOADERS: tuple[Loader[Any], ...] = ()
 """Every loader that is known."""
@@ -19,12 +19,13 @@ def parse_loader(text: str) -> LoaderRequest:
     Raises:
         UsageError: If it is not a name with versions, or names no loader that is known.
     """
-    return _parse_loader(text, LOADERS)
+    return parse_request(text, LOADERS)
 
 
 def canonical_name(name: str) -> str | None:
     """The name of the loader that `name` or its alias means, or None."""
-    return next((known.name for known in LOADERS if name in (known.name, *known.aliases)), None)
+    loader = named(name, LOADERS)
+    return None if loader is None else loader.name
 
 
 __all__ = [

@@ -1,82 +1,18 @@
-"""A loader as a person names it, and what it would do in every version that the name covers."""
+"""What a loader would do in every version that a request covers, and the worst of it."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from embaudit.errors import UsageError
 from embaudit.loaders.base import Era, Loader, Setting
-from embaudit.model.frozen import FrozenMapping, frozen_mapping
+from embaudit.loaders.requests import LoaderRequest
 from embaudit.model.prediction import LoadPrediction, Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 
-_WITH = re.compile(r"\s+with\s+|\s*,\s*(?=[A-Za-z])")
 _SEVERITY = tuple(Outcome)
-
-
-@attrs.frozen(kw_only=True)
-class LoaderRequest:
-    """A loader, the versions and backends of it that are asked about, and the packages beneath.
-
-    Attributes:
-        text: The request as it was written.
-        loader: The loader.
-        versions: The versions asked for; empty for all.
-        backends: The backends asked for; empty only if the loader has none.
-        beneath: Name to versions of other packages, where the caller has said.
-    """
-
-    text: str
-    loader: Loader[Any]
-    versions: SpecifierSet
-    backends: tuple[str, ...] = ()
-    beneath: Mapping[str, SpecifierSet] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
-
-
-def parse_loader(text: str, loaders: Iterable[Loader[Any]]) -> LoaderRequest:
-    """What a loader's name means.
-
-    Args:
-        text: `transformers`, `sentence-transformers>=5`, `tei[cuda]==1.5.0`,
-            `transformers==4.57.1 with torch==2.5.1, peft`.
-        loaders: The loaders that are known.
-
-    Raises:
-        UsageError: If it is not such a text, or names a loader or backend that is not known.
-    """
-    first, *others = (_requirement(part, text) for part in _WITH.split(text.strip()))
-    known = list(loaders)
-    names = {name.lower(): loader for loader in known for name in (loader.name, *loader.aliases)}
-    loader = names.get(first.name.lower().replace("_", "-")) or names.get(first.name.lower())
-    if loader is None:
-        spelled = ", ".join(sorted(each.name for each in known))
-        raise UsageError(f"{first.name!r} is not a loader that embaudit knows; it knows {spelled}")
-    strangers = sorted(first.extras - set(loader.backends))
-    if strangers:
-        backends = ", ".join(loader.backends) or "no backends to choose from"
-        raise UsageError(f"{strangers[0]!r} is not a backend of {loader.name}; it has {backends}")
-    return LoaderRequest(
-        text=text,
-        loader=loader,
-        versions=first.specifier,
-        backends=tuple(each for each in loader.backends if not first.extras or each in first.extras),
-        beneath={other.name.lower().replace("_", "-"): other.specifier for other in others},
-    )
-
-
-def _requirement(part: str, whole: str) -> Requirement:
-    try:
-        requirement = Requirement(part)
-    except InvalidRequirement as error:
-        raise UsageError(f"{whole!r} is not a loader: expected a name and versions, 'tei==1.5.0'") from error
-    if requirement.url or requirement.marker:
-        raise UsageError(f"{whole!r} is not a loader: a URL or a marker says nothing about versions here")
-    return requirement
 
 
 def ask_loader(repository: Repository, request: LoaderRequest) -> LoadPrediction:

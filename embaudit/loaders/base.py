@@ -12,12 +12,12 @@ from embaudit.model.prediction import PredictedLoad
 from embaudit.model.repository import Repository
 
 
-def _specifiers(text: str) -> SpecifierSet:
-    return SpecifierSet(text)
+def _specifiers(versions: str | SpecifierSet) -> SpecifierSet:
+    return SpecifierSet(str(versions))
 
 
-def _versions(texts: Iterable[str]) -> tuple[Version, ...]:
-    return tuple(sorted(map(Version, texts)))
+def _versions(versions: Iterable[str | Version]) -> tuple[Version, ...]:
+    return tuple(sorted(Version(str(version)) for version in versions))
 
 
 @attrs.frozen(kw_only=True)
@@ -45,8 +45,8 @@ class Setting(Generic[E]):
     Attributes:
         era: The era.
         backend: One of the loader's backends; empty if it has only one.
-        beneath: Name of another package to its versions, where the caller has said: `torch`, `transformers`,
-            `peft`. A package that is not named is as the loader's documentation supposes.
+        beneath: Name of another package, as PyPI normalises it, to its versions, where the caller has said:
+            `torch`, `transformers`, `peft`. Of a package that is not named the loader supposes the usual.
     """
 
     era: E

@@ -34,6 +34,9 @@ class TensorPattern:
         when: The size that must be true or above 0 for the tensor to exist; empty for always. With `!` before
             it, the tensor exists where the size is 0 or false.
         first: The first number that its placeholder takes; later ones go up to the count, not included.
+        every: The size that says how many numbers make a period, where only the second of each period (those
+            with remainder 1) has the tensor; nowhere if that size is 0. With `!` before it, all others have
+            it. Empty for no periods. Its name has one placeholder.
     """
 
     name: str
@@ -41,6 +44,7 @@ class TensorPattern:
     role: Role = Role.EMBEDDING
     when: str = ""
     first: int = 0
+    every: str = ""
 
 
 Sizes = Mapping[str, int]

@@ -1,10 +1,11 @@
 """Questions: functions from facts to findings, grouped by code.
 
 `EMB00x` the snapshot, `EMB01x` changes between two, `EMB10x` weight formats, `EMB11x` the layout of torch
-files, `EMB12x` shards, `EMB13x` content, `EMB14x` files that could not be read.
+files, `EMB12x` shards, `EMB13x` content, `EMB14x` files that could not be read, `EMB20x` what one
+loader would do, `EMB22x` what several make of one repository.
 """
 
-from embaudit.rules import changes, content, formats, layout, shards, snapshot
+from embaudit.rules import changes, content, formats, layout, loading, services, shards, snapshot
 from embaudit.rules.registry import RULES, Rule, ask_rules, rule, without
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "content",
     "formats",
     "layout",
+    "loading",
     "rule",
+    "services",
     "shards",
     "snapshot",
     "without",

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat, PickleSummary
 from embaudit.model.dtypes import DType
 from embaudit.model.files import FileEntry, FileState, Snapshot, kind_of
+from embaudit.model.prediction import LoadPrediction, Outcome, PredictedLoad
 from embaudit.model.tensor_map import TensorPair
 from embaudit.model.tensors import TensorInfo, contiguous_stride
 
@@ -73,3 +76,21 @@ def make_pair(left: str, right: str | None = None, **fields: Any) -> TensorPair:
         "right_shape": (2, 3),
     }
     return TensorPair(**{**defaults, **fields})
+
+
+def make_load(outcome: Outcome = Outcome.FAITHFUL, **fields: Any) -> PredictedLoad:
+    """What transformers 5 does with a `model.safetensors`, unless `fields` say otherwise."""
+    defaults: dict[str, Any] = {
+        "loader": "transformers",
+        "versions": ">=5.0.0,<=5.23.0",
+        "files": ("model.safetensors",),
+        "dtype": "float32",
+    }
+    return PredictedLoad(**{**defaults, "outcome": outcome, **fields})
+
+
+def make_prediction(*loads: PredictedLoad, version: str = "") -> LoadPrediction:
+    """A prediction of these behaviours, oldest first; the most harmful of them on top."""
+    worst = min(loads, key=lambda load: tuple(Outcome).index(load.outcome))
+    fields = {field.name: getattr(worst, field.name) for field in attrs.fields(PredictedLoad)}
+    return LoadPrediction(**fields, asked=f"{worst.loader}{version}", version=version, eras=loads)

@@ -20,6 +20,8 @@ GROUPS = {
     "EMB12": "Shards",
     "EMB13": "Content",
     "EMB14": "Files that were not read",
+    "EMB20": "What a loader would do",
+    "EMB22": "What several loaders make of one repository",
 }
 
 

@@ -15,12 +15,14 @@ from embaudit.model.facts import (
     ContentCheck,
     Fact,
     Facts,
+    Loads,
     UnreadableFile,
     ValueScans,
     WeightFiles,
 )
 from embaudit.model.files import CacheState, CommitInfo, FileState
 from embaudit.model.findings import Observation, Severity, Skipped, Where
+from embaudit.model.prediction import DuplicateKey, MisreadKey, Outcome
 from embaudit.model.tensor_map import Agreement, Depth, TensorMap, TiedName
 from embaudit.model.values import ValueScan
 from embaudit.rules import RULES, ask_rules
@@ -30,7 +32,9 @@ from embaudit.testing.facts import (
     COMMIT_B,
     make_checkpoint,
     make_entry,
+    make_load,
     make_pair,
+    make_prediction,
     make_snapshot,
     make_tensor,
 )
@@ -106,6 +110,20 @@ OFFSET = make_tensor("second", storage_offset=6, storage="0")
 FIRST = make_tensor("first", storage="0")
 BIN_ONLY = WeightFiles(checkpoints=("pytorch_model.bin",))
 BOTH = WeightFiles(checkpoints=("model.safetensors", "pytorch_model.bin"))
+MISREAD = MisreadKey(
+    name="second", file="pytorch_model.bin", reason="bytes for elements", byte_to_read=88, byte_read=70
+)
+OLD = make_load(versions=">=4.30.0,<=4.57.6")
+OLD_AND_INCOMPLETE = attrs.evolve(OLD, outcome=Outcome.INCOMPLETE, missing_keys=("a.weight",))
+GAMMA_WINS, WEIGHT_WINS = (
+    DuplicateKey(name="norm.weight", stored=("norm.gamma", "norm.weight"), winner=winner)
+    for winner in ("norm.gamma", "norm.weight")
+)
+FROM_BIN = make_load(loader="candle", versions="==0.9.0", files=("pytorch_model.bin",))
+SAFETENSORS, BFLOAT16 = (
+    make_checkpoint((make_tensor("a", dtype=dtype),), name="model.safetensors")
+    for dtype in (DType.FLOAT32, DType.BFLOAT16)
+)
 DAMAGED_MAP = a_map(make_pair("a", values=Agreement.DIFFERENT), depth=Depth.FULL)
 BUFFER = "embeddings.position_ids"
 
@@ -718,6 +736,161 @@ CASES = (
         "EMB141",
         "a malformed file, which EMB140 tells",
         (UnreadableFile(path="a.bin", problem="ends early"),),
+    ),
+    Case(
+        "EMB201",
+        "a weight is missing",
+        (make_prediction(make_load(Outcome.INCOMPLETE, missing_keys=("a.weight", "b.weight"))),),
+        ((E, "model.safetensors: a.weight"),),
+    ),
+    Case(
+        "EMB201",
+        "a weight is missing in old versions, and none was asked for",
+        (make_prediction(OLD_AND_INCOMPLETE, make_load()),),
+        ((W, "model.safetensors: a.weight"),),
+    ),
+    Case(
+        "EMB201",
+        "a weight is missing in some of the versions asked for",
+        (make_prediction(OLD_AND_INCOMPLETE, make_load(), version=">=4.30"),),
+        ((E, "model.safetensors: a.weight"),),
+    ),
+    Case(
+        "EMB201",
+        "a pooler is missing, which embeddings do not use",
+        (
+            make_prediction(
+                make_load(missing_keys=("pooler.dense.bias",), harmless_keys=("pooler.dense.bias",))
+            ),
+        ),
+    ),
+    Case(
+        "EMB201",
+        "the loader refuses for what is missing, which EMB204 tells",
+        (make_prediction(make_load(Outcome.REFUSED, missing_keys=("a.weight",))),),
+    ),
+    Case(
+        "EMB202",
+        "a tensor is read from the wrong byte",
+        (make_prediction(make_load(Outcome.CORRUPT, misread_keys=(MISREAD,), silent=True)),),
+        ((E, "pytorch_model.bin: second"),),
+    ),
+    Case("EMB202", "every tensor is read from its own bytes", (make_prediction(make_load()),)),
+    Case(
+        "EMB203",
+        "a stored tensor that nothing claims",
+        (make_prediction(make_load(unexpected_keys=("encoder.layer.9.a", "encoder.layer.9.b"))),),
+        ((W, "model.safetensors: encoder.layer.9.a"),),
+    ),
+    Case(
+        "EMB203",
+        "a projection that is not applied, without which the model is another one",
+        (make_prediction(make_load(Outcome.INCOMPLETE, unexpected_keys=("2_Dense.linear.weight",))),),
+        ((E, "model.safetensors: 2_Dense.linear.weight"),),
+    ),
+    Case(
+        "EMB203",
+        "a task head",
+        (make_prediction(make_load(unexpected_keys=("cls.bias",), harmless_keys=("cls.bias",))),),
+    ),
+    Case(
+        "EMB204",
+        "every version refuses",
+        (make_prediction(make_load(Outcome.REFUSED, reasons=("It is a legacy file.",))),),
+        ((E, "model.safetensors"),),
+    ),
+    Case(
+        "EMB204",
+        "the newest version refuses, an older one does not",
+        (make_prediction(OLD, make_load(Outcome.REFUSED, files=(), ignored_files=("a.bin",))),),
+        ((W, "a.bin"),),
+    ),
+    Case(
+        "EMB204",
+        "an old version refuses, and none was asked for",
+        (make_prediction(attrs.evolve(OLD, outcome=Outcome.REFUSED, files=()), make_load(files=())),),
+        ((N, "config.json"),),
+    ),
+    Case("EMB204", "the loader takes it", (make_prediction(make_load()),)),
+    Case(
+        "EMB205",
+        "an architecture that is not known",
+        (make_prediction(make_load(Outcome.UNKNOWN, reasons=("`mamba` is not known.",))),),
+        ((W, "model.safetensors"),),
+    ),
+    Case("EMB205", "a load that can be told", (make_prediction(make_load()),)),
+    Case(
+        "EMB206",
+        "gamma wins in one version and weight in another",
+        (
+            make_prediction(
+                attrs.evolve(OLD, duplicate_keys=(GAMMA_WINS,)), make_load(duplicate_keys=(WEIGHT_WINS,))
+            ),
+        ),
+        ((W, "model.safetensors: norm.weight"),),
+    ),
+    Case(
+        "EMB206",
+        "the same one wins in every version",
+        (
+            make_prediction(
+                attrs.evolve(OLD, duplicate_keys=(GAMMA_WINS,)), make_load(duplicate_keys=(GAMMA_WINS,))
+            ),
+        ),
+    ),
+    Case(
+        "EMB207",
+        "old versions leave weights at random values",
+        (make_prediction(OLD_AND_INCOMPLETE, make_load()),),
+        ((N, "model.safetensors"),),
+    ),
+    Case("EMB207", "the same outcome in every version", (make_prediction(OLD, make_load(dtype="float16")),)),
+    Case(
+        "EMB220",
+        "one loader takes the torch file, another the safetensors",
+        (Loads(predictions=(make_prediction(make_load()), make_prediction(FROM_BIN))),),
+        ((W, "model.safetensors"),),
+    ),
+    Case(
+        "EMB220",
+        "both take the same file",
+        (Loads(predictions=(make_prediction(make_load()), make_prediction(OLD))),),
+    ),
+    Case(
+        "EMB221",
+        "the files that two loaders take hold different values",
+        (Loads(predictions=(make_prediction(make_load()), make_prediction(FROM_BIN))), DAMAGED_MAP),
+        ((E, "pytorch_model.bin"),),
+    ),
+    Case(
+        "EMB221",
+        "nobody takes the file that is different",
+        (Loads(predictions=(make_prediction(make_load()),)), DAMAGED_MAP),
+    ),
+    Case(
+        "EMB221",
+        "the files hold the same, but for a buffer",
+        (
+            Loads(predictions=(make_prediction(make_load()), make_prediction(FROM_BIN))),
+            a_map(make_pair("a"), only_left=(BUFFER,)),
+        ),
+    ),
+    Case(
+        "EMB222",
+        "float32 weights, computed in float16",
+        (Loads(predictions=(make_prediction(make_load(dtype="float16")),)), SAFETENSORS),
+        ((N, "model.safetensors"),),
+    ),
+    Case(
+        "EMB222",
+        "bfloat16 weights, whose range float16 does not have",
+        (Loads(predictions=(make_prediction(make_load(dtype="float16")),)), BFLOAT16),
+        ((W, "model.safetensors"),),
+    ),
+    Case(
+        "EMB222",
+        "float16 weights, computed in float32",
+        (Loads(predictions=(make_prediction(make_load()),)), BFLOAT16),
     ),
 )
 

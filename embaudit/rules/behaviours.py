@@ -1,0 +1,110 @@
+"""How rules about loads speak of behaviours: who shows them, whom they harm, and how much it matters now."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from packaging.version import Version
+
+from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.dtypes import DType
+from embaudit.model.facts import Loads
+from embaudit.model.findings import Severity
+from embaudit.model.frozen import JSON
+from embaudit.model.prediction import LoadPrediction, Outcome, PredictedLoad
+from embaudit.rules.evidence import listed
+
+_LOADS = {Outcome.FAITHFUL, Outcome.INCOMPLETE, Outcome.CORRUPT}
+"""The outcomes after which there is a model that embeds."""
+
+_WIDER = {
+    "float16": (DType.FLOAT32, DType.FLOAT64, DType.BFLOAT16),
+    "bfloat16": (DType.FLOAT32, DType.FLOAT64, DType.FLOAT16),
+}
+"""For each narrow type those that it cannot hold exactly. Each of the two has bits that the other lacks."""
+
+_MAX_NAMED = 3
+"""Behaviours that a sentence names; the evidence has all of them."""
+
+_STEP_DOWN = {Severity.ERROR: Severity.WARNING, Severity.WARNING: Severity.INFO}
+
+
+def loading(prediction: LoadPrediction) -> list[PredictedLoad]:
+    """The behaviours after which there is a model that embeds."""
+    return [load for load in prediction.eras if load.outcome in _LOADS]
+
+
+def every_load(loads: Loads) -> list[PredictedLoad]:
+    """The behaviours of every loader after which there is a model."""
+    return [load for prediction in loads.predictions for load in loading(prediction) if load.files]
+
+
+def harmful(load: PredictedLoad, names: Sequence[str]) -> list[str]:
+    """Those of its missing or unexpected keys on which embeddings depend."""
+    harmless = set(load.harmless_keys)
+    return [name for name in names if name not in harmless]
+
+
+def name_of(load: PredictedLoad) -> str:
+    """`text-embeddings-inference[cuda] 1.0.0 to 1.6.1`."""
+    name = f"{load.loader}[{load.backend}]" if load.backend else load.loader
+    versions = load.versions.removeprefix("==").removeprefix(">=").replace(",<=", " to ")
+    beneath = f" with {load.beneath}" if load.beneath else ""
+    return f"{name} {versions}{beneath}".rstrip()
+
+
+def who(loads: Sequence[PredictedLoad]) -> str:
+    """Behaviours by name, the newest ones, and how many more there are."""
+    names = [name_of(load) for load in loads[-_MAX_NAMED:]]
+    others = len(loads) - len(names)
+    return " and ".join(names) if not others else f"{', '.join(names)} and {others} more"
+
+
+def says_nothing(loads: Iterable[PredictedLoad]) -> str:
+    """What to add where the loader itself is silent."""
+    return ", without a message" if all(load.silent for load in loads) else ""
+
+
+def because(load: PredictedLoad) -> str:
+    """The first of its reasons."""
+    return load.reasons[0] if load.reasons else "no reason is known."
+
+
+def first_file(loads: Iterable[PredictedLoad]) -> str:
+    """A file to say where a finding is: one that is taken, or passed over, or what decides on both."""
+    every = tuple(loads)
+    files = [file for load in every for file in load.files] + [
+        file for load in every for file in load.ignored_files
+    ]
+    return files[0] if files else "config.json"
+
+
+def affected_by(loads: Iterable[PredictedLoad]) -> dict[str, JSON]:
+    """Which versions a finding is about, and where it can be read that they do so."""
+    every = tuple(loads)
+    sources = dict.fromkeys(source for load in every for source in load.sources)
+    return {"affected": tuple(name_of(load) for load in every), "sources": listed(sources)}
+
+
+def severity_of(prediction: LoadPrediction, affected: Sequence[PredictedLoad], usual: Severity) -> Severity:
+    """The usual severity; one step less where only old versions are affected and none was asked for."""
+    if prediction.version or any(load in affected for load in _newest(prediction)):
+        return usual
+    return _STEP_DOWN[usual]
+
+
+def _newest(prediction: LoadPrediction) -> list[PredictedLoad]:
+    """What the newest of the releases does, in each backend."""
+    if len(prediction.eras) == 1:
+        return list(prediction.eras)
+    last = max(_last_release(load) for load in prediction.eras)
+    return [load for load in prediction.eras if _last_release(load) == last]
+
+
+def _last_release(load: PredictedLoad) -> Version:
+    return Version(load.versions.rpartition("=")[2])
+
+
+def wider(checkpoint: Checkpoint, narrow: str) -> dict[str, int]:
+    """The types of a checkpoint that lose something in `narrow`, with the number of tensors."""
+    counts = Counter(str(tensor.dtype) for tensor in checkpoint.tensors.values())
+    return {str(dtype): counts[dtype] for dtype in _WIDER[narrow] if counts[dtype]}

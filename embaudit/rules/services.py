@@ -1,0 +1,93 @@
+"""`EMB22x`: what several loaders, each behind a service of its own, would make of one repository."""
+
+from collections.abc import Iterator
+
+from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.facts import Loads
+from embaudit.model.findings import Observation, Severity, Where
+from embaudit.model.prediction import PredictedLoad
+from embaudit.model.tensor_map import TensorMap
+from embaudit.model.words import plural
+from embaudit.rules.behaviours import affected_by, every_load, who, wider
+from embaudit.rules.evidence import listed
+from embaudit.rules.registry import rule
+
+
+@rule("EMB220", Severity.WARNING)
+def loaders_pick_different_files(loads: Loads) -> Iterator[Observation]:
+    """Loaders take their weights from different files of one repository.
+
+    Each is right by its own order of preference, so nothing says that two services run on different files.
+    EMB221 tells whether the files hold different weights.
+    """
+    picked: dict[tuple[str, ...], list[PredictedLoad]] = {}
+    for load in every_load(loads):
+        picked.setdefault(load.files, []).append(load)
+    if len(picked) < 2:  # noqa: PLR2004 - different means two
+        return
+    yield Observation(
+        message=(
+            "Weights come from different files: "
+            + "; ".join(f"{who(each)} takes `{files[0]}`" for files, each in picked.items())
+            + "."
+        ),
+        where=Where(path=next(iter(picked))[0]),
+        evidence={
+            "files": [{"files": listed(files), **affected_by(each)} for files, each in picked.items()],
+        },
+        remedy="Keep one weight format, or compare the files at depth full and pin what is used.",
+    )
+
+
+@rule("EMB221", Severity.ERROR)
+def different_weights_are_picked(loads: Loads, tensors: TensorMap) -> Iterator[Observation]:
+    """Loaders take their weights from different files, and the files hold different weights.
+
+    The same repository at the same commit is two models, and which one runs depends on the loader.
+    """
+    if not (tensors.changed or tensors.reshaped or tensors.only_left or tensors.only_right):
+        return
+    left = [load for load in every_load(loads) if tensors.left in load.files]
+    right = [load for load in every_load(loads) if tensors.right in load.files]
+    if left and right:
+        yield Observation(
+            message=(
+                f"{who(left)} takes `{tensors.left}` and {who(right)} takes `{tensors.right}`,"
+                " and the two do not hold the same weights."
+            ),
+            where=Where(path=tensors.left),
+            evidence={
+                "left": affected_by(left),
+                "right": affected_by(right),
+                "changed": listed(pair.left for pair in tensors.changed),
+                "only_left": listed(tensors.only_left),
+                "only_right": listed(tensors.only_right),
+            },
+            remedy="Find out which file is meant, and delete the other.",
+        )
+
+
+@rule("EMB222", Severity.INFO)
+def weights_are_narrowed(loads: Loads, checkpoint: Checkpoint) -> Iterator[Observation]:
+    """A loader computes in a narrower type than the file stores.
+
+    Each weight is rounded when it is loaded, and nothing says so. A warning where the type has a smaller
+    range too: a value beyond 65,504 becomes infinite in float16.
+    """
+    for narrow in ("float16", "bfloat16"):
+        affected = [
+            load for load in every_load(loads) if load.dtype == narrow and checkpoint.name in load.files
+        ]
+        wide = wider(checkpoint, narrow)
+        if affected and wide:
+            overflows = narrow == "float16"
+            yield Observation(
+                message=(
+                    f"{who(affected)} computes in {narrow}; `{checkpoint.name}` stores"
+                    f" {plural(sum(wide.values()), 'tensor')} in {', '.join(wide)}."
+                ),
+                where=Where(path=checkpoint.name),
+                evidence={**affected_by(affected), "stored": dict(wide), "computed": narrow},
+                remedy="Ask for the type that the file has, or accept the rounding and compare embeddings.",
+                severity=Severity.WARNING if overflows and "bfloat16" in wide else None,
+            )

@@ -1,0 +1,209 @@
+"""What a real loader was seen to do with a repository, and where a prediction says otherwise.
+
+Whoever has a loader at hand records what it does, as JSON, and holds the prediction against it. Every value
+counts: a tensor that is predicted to be loaded must hold, bit for bit, the stored one that the prediction
+names, cast to the type that the model computes in; one that is predicted to stay random must not. So the
+files that were read, the renaming and the winner of two candidates are proven, and not merely told.
+
+torch comes in on demand, where stored values are cast; nothing is unpickled, the files are read by embaudit.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from embaudit.architectures import expected_model
+from embaudit.model.architecture import Architecture, Role
+from embaudit.model.prediction import Outcome, PredictedLoad
+from embaudit.model.tensors import TensorInfo
+from embaudit.reading import open_checkpoint
+
+JOINT = " + "
+"""Between the names that one stored tensor is split into, in `PredictedLoad.renamed_keys`."""
+
+
+@attrs.frozen(kw_only=True)
+class ObservedParameter:
+    """A parameter after a load.
+
+    Attributes:
+        dtype: Its type, in torch's spelling without prefix.
+        shape: Sizes in elements, outermost first.
+        sha256: The digest of its elements in C order, or None if it was left without any (on torch's meta
+            device).
+    """
+
+    dtype: str
+    shape: tuple[int, ...] = attrs.field(converter=tuple)
+    sha256: str | None
+
+
+@attrs.frozen(kw_only=True)
+class ObservedLoad:
+    """What a real loader did.
+
+    Attributes:
+        error: What it ended in; None if it loaded.
+        missing_keys: As it tells.
+        unexpected_keys: As it tells.
+        mismatched_keys: The names, as it tells.
+        dtype: In which the model computes.
+        parameters: Name to parameter of the loaded model; tied ones under each of their names.
+        messages: What it said on its default log level.
+        ignoring_sizes: Where it ended in an error, what came of a second load that ignores tensors of another
+            shape; None if that ended in an error too.
+    """
+
+    error: str | None = None
+    missing_keys: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    unexpected_keys: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    mismatched_keys: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    dtype: str = ""
+    parameters: Mapping[str, ObservedParameter] = attrs.field(factory=dict)
+    messages: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    ignoring_sizes: "ObservedLoad | None" = None
+
+
+def parse_observed_load(document: Mapping[str, Any]) -> ObservedLoad:
+    """An observed load out of JSON: an object with the fields of `ObservedLoad`; others are ignored."""
+    known = {field.name for field in attrs.fields(ObservedLoad)}
+    fields = {name: value for name, value in document.items() if name in known}
+    parameters = fields.get("parameters", {}).items()
+    fields["parameters"] = {name: ObservedParameter(**value) for name, value in parameters}
+    if fields.get("ignoring_sizes") is not None:
+        fields["ignoring_sizes"] = parse_observed_load(fields["ignoring_sizes"])
+    return ObservedLoad(**fields)
+
+
+def contradictions(
+    predicted: PredictedLoad,
+    observed: ObservedLoad,
+    folder: Path,
+    architecture: Architecture,
+    config: Mapping[str, Any],
+) -> Iterator[str]:
+    """Where a prediction says something else than was observed, one line each.
+
+    Args:
+        predicted: What was predicted for the very version that was observed.
+        observed: What it did.
+        folder: The repository.
+        architecture: What the model is.
+        config: Its configuration as it is loaded, for the tensors on which no embedding depends.
+    """
+    if observed.error is None:
+        yield from _contradictions_of_a_load(predicted, observed, folder, architecture, config)
+        return
+    if predicted.outcome is not Outcome.REFUSED:
+        yield f"outcome: {predicted.outcome}, but it ended in {observed.error[:200]}"
+    elif predicted.mismatched_keys and observed.ignoring_sizes is None:
+        yield f"mismatched_keys: predicted, but ignoring them it ended in {observed.error[:200]}"
+    elif observed.ignoring_sizes is not None:
+        yield from _contradictions_of_keys(predicted, observed.ignoring_sizes)
+
+
+def _contradictions_of_a_load(
+    predicted: PredictedLoad,
+    observed: ObservedLoad,
+    folder: Path,
+    architecture: Architecture,
+    config: Mapping[str, Any],
+) -> Iterator[str]:
+    yield from _contradictions_of_keys(predicted, observed)
+    if predicted.outcome in (Outcome.REFUSED, Outcome.UNKNOWN):
+        yield f"outcome: {predicted.outcome}, but it loads; {' '.join(predicted.reasons)}"
+        return
+    if predicted.dtype != observed.dtype:
+        yield f"dtype: {predicted.dtype}, but it is {observed.dtype}"
+    stored = _StoredValues(folder, predicted, architecture)
+    loaded = {name for name in observed.parameters if stored.holds(name, observed.parameters[name])}
+    without = {key.name for key in predicted.mismatched_keys} | {*predicted.missing_keys}
+    yield from _listed("loaded, though predicted to be missing", loaded & {*predicted.missing_keys})
+    yield from _listed("values of none of the predicted files", observed.parameters.keys() - loaded - without)
+    roles = {name: tensor.role for name, tensor in expected_model(architecture, config).tensors.items()}
+    yield from _listed("parameters that the architecture lacks", observed.parameters.keys() - roles.keys())
+    random = [name for name in observed.parameters.keys() - loaded if roles.get(name) is Role.EMBEDDING]
+    if (predicted.outcome is Outcome.FAITHFUL) is not (not random):
+        yield f"outcome: {predicted.outcome}, but these are not as stored: {_shortened(random)}"
+    if predicted.silent and observed.messages:
+        yield f"silent: predicted, but it said {observed.messages[0][:100]!r}"
+    if random and not predicted.silent and not observed.messages:
+        yield "silent: not predicted, but it said nothing"
+
+
+def _contradictions_of_keys(predicted: PredictedLoad, observed: ObservedLoad) -> Iterator[str]:
+    mismatched = {key.name for key in predicted.mismatched_keys}
+    pairs = (
+        ("missing_keys", {*predicted.missing_keys}, observed.missing_keys),
+        ("unexpected_keys", {*predicted.unexpected_keys}, observed.unexpected_keys),
+        ("mismatched_keys", mismatched, observed.mismatched_keys),
+    )
+    for field, said, told in pairs:
+        yield from _listed(f"{field}, predicted only", said - told)
+        yield from _listed(f"{field}, real only", told - said)
+
+
+def _listed(what: str, names: Iterable[str]) -> Iterator[str]:
+    listed = sorted(names)
+    if listed:
+        yield f"{what}: {_shortened(listed)}"
+
+
+def _shortened(names: Iterable[str], n_shown: int = 4) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - n_shown} more" if len(listed) > n_shown else ""
+    return ", ".join(listed[:n_shown]) + more
+
+
+class _StoredValues:
+    """The tensors of the files that a prediction names, under the names that it says they are loaded to."""
+
+    def __init__(self, folder: Path, predicted: PredictedLoad, architecture: Architecture) -> None:
+        self._folder = folder
+        self._candidates: dict[str, list[tuple[TensorInfo, tuple[str, ...]]]] = defaultdict(list)
+        self._tied = {name: group for group in architecture.tied for name in group}
+        for file in predicted.files:
+            self._add(file, predicted)
+
+    def _add(self, file: str, predicted: PredictedLoad) -> None:
+        if file.endswith(".json"):
+            return
+        for name, tensor in open_checkpoint(self._folder, file).tensors.items():
+            parts = tuple(predicted.renamed_keys.get(name, name).split(JOINT))
+            for part in parts:
+                self._candidates[part].append((tensor, parts))
+
+    def holds(self, name: str, parameter: ObservedParameter) -> bool:
+        """Whether a parameter has the values of a stored tensor that is loaded to its name, or to a tied one."""
+        names = self._tied.get(name, (name,))
+        candidates = (candidate for each in names for candidate in self._candidates[each])
+        return any(
+            self._digest(tensor, parts.index(name) if name in parts else 0, len(parts), parameter)
+            == parameter.sha256
+            for tensor, parts in candidates
+        )
+
+    def _digest(self, tensor: TensorInfo, place: int, n_parts: int, parameter: ObservedParameter) -> str:
+        """The digest of one part of a stored tensor, cast to the type of the parameter."""
+        import torch  # noqa: PLC0415 - on demand
+
+        content = bytearray((self._folder / tensor.file).read_bytes()[tensor.start : tensor.stop])
+        if not content:
+            return hashlib.sha256().hexdigest()
+        flat = torch.frombuffer(content, dtype=getattr(torch, str(tensor.dtype)))
+        whole = flat.as_strided(tensor.shape, tensor.stride)
+        part = _part(whole, place, n_parts, parameter.shape)
+        cast = part.to(getattr(torch, parameter.dtype)).contiguous().reshape(-1)
+        return hashlib.sha256(cast.view(torch.uint8).numpy()).hexdigest()
+
+
+def _part(whole: Any, place: int, n_parts: int, shape: tuple[int, ...]) -> Any:
+    """One of the parts that a tensor is split into along its first dimension."""
+    if n_parts == 1:
+        return whole
+    rows = whole.shape[0] // n_parts if not shape else shape[0]
+    return whole[place * rows : (place + 1) * rows]
