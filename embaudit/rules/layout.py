@@ -1,13 +1,14 @@
 """EMB110 to EMB119: how a torch file lays out its tensors, and which loaders stumble over it."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from embaudit.loaders.candle_reading import CandleReader, Offsets, read_pickle
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
-from embaudit.model.dtypes import DType
 from embaudit.model.facts import WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
+from embaudit.model.prediction import MisreadKey
 from embaudit.model.tensors import TensorInfo
 from embaudit.model.words import plural
 from embaudit.rules.evidence import MAX_LISTED, be, listed, some
@@ -22,9 +23,7 @@ _OFFSET_IN_BYTES = (
 https://github.com/huggingface/candle/pull/2824 (2025-03-23); the revisions that text-embeddings-inference
 pins are in its Cargo.lock at each tag."""
 
-_CANDLE_DTYPES = {DType.FLOAT32, DType.FLOAT64, DType.FLOAT16, DType.BFLOAT16, DType.INT64}
-"""The storage classes that candle's pickle reader takes and whose elements are wider than a byte
-(candle-core/src/pickle.rs at 63810239); others it leaves out."""
+_READER = CandleReader(offsets=Offsets.BYTES)
 
 
 @rule("EMB110", Severity.ERROR)
@@ -38,70 +37,52 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
     beside the file, because loaders prefer those, and where other tensors of the file have strides that
     candle refuses.
     """
-    if checkpoint.format is not CheckpointFormat.TORCH_ZIP or checkpoint.state_dict:
-        return  # candle refuses the other formats, and sees no tensors below the top level
-    tensors = (tensor for tensor in checkpoint.tensors.values() if not _is_part(tensor, checkpoint))
-    offset = [tensor for tensor in tensors if _is_misread(tensor)]
+    if checkpoint.format is CheckpointFormat.SAFETENSORS:
+        return
+    read = read_pickle(checkpoint, _READER)
+    offset = [key for key in read.misread.values() if key.byte_read != key.byte_to_read]
     if not offset:
         return
-    refused = [tensor for tensor in checkpoint.tensors.values() if not _is_readable(tensor)]
     yield Observation(
         message=(
             f"{len(offset):,} of {plural(len(checkpoint.tensors), 'tensor')} begin inside a storage."
-            f" {_OFFSET_IN_BYTES}: {_consequence(refused)}."
-            f" `{offset[0].name}` begins at byte {offset[0].start:,};"
-            f" they read it from {_byte_read(offset[0]):,} on."
+            f" {_OFFSET_IN_BYTES}: {_consequence(read.failing)}."
+            f" `{offset[0].name}` begins at byte {offset[0].byte_to_read:,};"
+            f" they read it from {offset[0].byte_read:,} on."
         ),
         where=Where(path=checkpoint.name, tensor=offset[0].name),
         evidence={
             "n_tensors": len(offset),
-            "n_storages": len({(tensor.file, tensor.storage) for tensor in offset}),
+            "n_storages": len({_storage(key, checkpoint) for key in offset}),
             "affected": ["candle>=0.4.0,<=0.8.4", "text-embeddings-inference>=1.0.0,<=1.6.1"],
             "refuse": ["candle<0.4.0", "text-embeddings-inference>=0.2.0,<1.0.0"],
-            "tensors": [_misread(tensor) for tensor in offset[:MAX_LISTED]],
+            "tensors": [_misread(key, checkpoint) for key in offset[:MAX_LISTED]],
         },
         remedy=(
             "Serve a revision with model.safetensors, convert the file (save contiguous clones),"
             " or upgrade to text-embeddings-inference 1.7.0 or candle 0.9."
         ),
-        severity=Severity.WARNING if refused or has_safetensors(checkpoint.name, files) else None,
+        severity=Severity.WARNING if read.failing or has_safetensors(checkpoint.name, files) else None,
     )
 
 
-def _consequence(refused: list[TensorInfo]) -> str:
-    if refused:
-        return f"unless they refuse the file for the strides of `{refused[0].name}`, they give wrong vectors"
+def _consequence(failing: Mapping[str, str]) -> str:
+    if failing:
+        return f"unless they refuse the file for `{next(iter(failing))}`, they give wrong vectors"
     return "they load this file without an error and give wrong vectors"
 
 
-def _is_part(tensor: TensorInfo, checkpoint: Checkpoint) -> bool:
-    """Whether it is a part of a sparse or nested tensor, which candle leaves out as a whole."""
-    whole = repr(tensor.name.rpartition(".")[0])
-    return any(whole in odd.problem and "its parts" in odd.problem for odd in checkpoint.oddities)
+def _storage(key: MisreadKey, checkpoint: Checkpoint) -> tuple[str, str]:
+    return key.file, checkpoint.tensors[key.name].storage
 
 
-def _is_readable(tensor: TensorInfo) -> bool:
-    """Whether candle takes the strides: rows side by side, or columns."""
-    return tensor.is_contiguous or tensor.is_column_major
-
-
-def _is_misread(tensor: TensorInfo) -> bool:
-    wide = tensor.n_elements > 0 and tensor.dtype in _CANDLE_DTYPES
-    return tensor.storage_offset > 0 and wide and _is_readable(tensor)
-
-
-def _byte_read(tensor: TensorInfo) -> int:
-    """Where a reader begins that skips the offset in bytes."""
-    return tensor.start - tensor.storage_offset * (tensor.dtype.item_bytes - 1)
-
-
-def _misread(tensor: TensorInfo) -> JSON:
+def _misread(key: MisreadKey, checkpoint: Checkpoint) -> JSON:
     return {
-        "name": tensor.name,
-        "storage": tensor.storage,
-        "storage_offset": tensor.storage_offset,
-        "byte_to_read": tensor.start,
-        "byte_read": _byte_read(tensor),
+        "name": key.name,
+        "storage": checkpoint.tensors[key.name].storage,
+        "storage_offset": checkpoint.tensors[key.name].storage_offset,
+        "byte_to_read": key.byte_to_read,
+        "byte_read": key.byte_read,
     }
 
 

@@ -11,8 +11,8 @@ their loader does writes each kind into a folder and looks::
         if write_damaged(kind, model, folder / kind):
             ...
 
-The kinds are of three sorts, and one kind may be of several: other tensors, other settings, other files. What a
-kind means for a loader is not said here. torch comes in on demand, where tensors are made and saved.
+A kind may change the tensors, the settings, the files, or several of them. What it means for a loader is not
+said here. torch comes in on demand, where tensors are made and saved.
 """
 
 from collections.abc import Callable, Mapping

@@ -163,7 +163,7 @@ def prefixed_in_part(prefix: str, *, places: slice = slice(1, None, 2)) -> Chang
 
 
 def twice(prefix: str, *, first: bool) -> Change:
-    """With every tensor stored a second time under a prefix, with other values, before or after the plain ones."""
+    """With every tensor stored a second time under a prefix, with other values, first or last."""
 
     def change(model: TinyModel) -> Tensors:
         before = _filled(prefix, model)
@@ -211,7 +211,8 @@ def with_a_layer(model: TinyModel) -> Tensors:
 
 def resized_table(model: TinyModel) -> Tensors:
     """With three rows more in the first table."""
-    return _reshaped(model, [name for name, tensor in model.tensors.items() if tensor.ndim == 2][:1], 3, 0)
+    tables = [name for name, tensor in model.tensors.items() if _is_matrix(tensor)]
+    return _reshaped(model, tables[:1], 3, 0)
 
 
 def resized_inside(model: TinyModel) -> Tensors:
@@ -221,7 +222,7 @@ def resized_inside(model: TinyModel) -> Tensors:
 
 def transposed(model: TinyModel) -> Tensors:
     """With the dimensions of a matrix swapped that is not square."""
-    oblong = [name for name in _matrices(model) if len(set(model.tensors[name].shape)) == 2][:1]
+    oblong = [name for name in _matrices(model) if len(set(model.tensors[name].shape)) > 1][:1]
     return {**model.tensors, **{name: model.tensors[name].t().contiguous() for name in oblong}}
 
 
@@ -307,7 +308,12 @@ def _matrices(model: TinyModel) -> list[str]:
     """The matrices inside layers, those that a tied group holds left out."""
     tied = {name for group in model.architecture.tied for name in group}
     inside = (name for name in model.tensors if _number(name) is not None and name not in tied)
-    return [name for name in inside if model.tensors[name].ndim == 2]
+    return [name for name in inside if _is_matrix(model.tensors[name])]
+
+
+def _is_matrix(tensor: Any) -> bool:
+    n_dimensions = 2
+    return bool(tensor.ndim == n_dimensions)
 
 
 def _reshaped(model: TinyModel, names: Iterable[str], rows: int, columns: int) -> Tensors:

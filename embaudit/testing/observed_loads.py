@@ -9,6 +9,7 @@ torch comes in on demand, where stored values are cast; nothing is unpickled, th
 """
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import Any
 
 import attrs
 
-from embaudit.architectures import expected_model
-from embaudit.model.architecture import Architecture, Role
+from embaudit.architectures import architectures_of, expected_model
+from embaudit.model.architecture import ExpectedModel, Role
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.tensors import TensorInfo
 from embaudit.reading import open_checkpoint
@@ -48,6 +49,7 @@ class ObservedLoad:
 
     Attributes:
         error: What it ended in; None if it loaded.
+        class_name: Of what class the model is.
         missing_keys: As it tells.
         unexpected_keys: As it tells.
         mismatched_keys: The names, as it tells.
@@ -59,6 +61,7 @@ class ObservedLoad:
     """
 
     error: str | None = None
+    class_name: str = ""
     missing_keys: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
     unexpected_keys: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
     mismatched_keys: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
@@ -79,24 +82,16 @@ def parse_observed_load(document: Mapping[str, Any]) -> ObservedLoad:
     return ObservedLoad(**fields)
 
 
-def contradictions(
-    predicted: PredictedLoad,
-    observed: ObservedLoad,
-    folder: Path,
-    architecture: Architecture,
-    config: Mapping[str, Any],
-) -> Iterator[str]:
+def contradictions(predicted: PredictedLoad, observed: ObservedLoad, folder: Path) -> Iterator[str]:
     """Where a prediction says something else than was observed, one line each.
 
     Args:
         predicted: What was predicted for the very version that was observed.
         observed: What it did.
         folder: The repository.
-        architecture: What the model is.
-        config: Its configuration as it is loaded, for the tensors on which no embedding depends.
     """
     if observed.error is None:
-        yield from _contradictions_of_a_load(predicted, observed, folder, architecture, config)
+        yield from _contradictions_of_a_load(predicted, observed, folder)
         return
     if predicted.outcome is not Outcome.REFUSED:
         yield f"outcome: {predicted.outcome}, but it ended in {observed.error[:200]}"
@@ -107,11 +102,7 @@ def contradictions(
 
 
 def _contradictions_of_a_load(
-    predicted: PredictedLoad,
-    observed: ObservedLoad,
-    folder: Path,
-    architecture: Architecture,
-    config: Mapping[str, Any],
+    predicted: PredictedLoad, observed: ObservedLoad, folder: Path
 ) -> Iterator[str]:
     yield from _contradictions_of_keys(predicted, observed)
     if predicted.outcome in (Outcome.REFUSED, Outcome.UNKNOWN):
@@ -119,20 +110,38 @@ def _contradictions_of_a_load(
         return
     if predicted.dtype != observed.dtype:
         yield f"dtype: {predicted.dtype}, but it is {observed.dtype}"
-    stored = _StoredValues(folder, predicted, architecture)
+    expected = _expected(observed.class_name, folder)
+    if expected is None:
+        yield f"architecture: none is known whose class is {observed.class_name}"
+        return
+    yield from _listed("architecture lacks", observed.parameters.keys() - expected.tensors.keys())
+    yield from _contradictions_of_values(predicted, observed, _StoredValues(folder, predicted, expected))
+
+
+def _contradictions_of_values(
+    predicted: PredictedLoad, observed: ObservedLoad, stored: "_StoredValues"
+) -> Iterator[str]:
     loaded = {name for name in observed.parameters if stored.holds(name, observed.parameters[name])}
     without = {key.name for key in predicted.mismatched_keys} | {*predicted.missing_keys}
-    yield from _listed("loaded, though predicted to be missing", loaded & {*predicted.missing_keys})
-    yield from _listed("values of none of the predicted files", observed.parameters.keys() - loaded - without)
-    roles = {name: tensor.role for name, tensor in expected_model(architecture, config).tensors.items()}
-    yield from _listed("parameters that the architecture lacks", observed.parameters.keys() - roles.keys())
-    random = [name for name in observed.parameters.keys() - loaded if roles.get(name) is Role.EMBEDDING]
+    yield from _listed("values: loaded, though predicted to be missing", loaded & {*predicted.missing_keys})
+    yield from _listed(
+        "values: in none of the predicted files", observed.parameters.keys() - loaded - without
+    )
+    random = [name for name in observed.parameters.keys() - loaded if stored.matters(name)]
     if (predicted.outcome is Outcome.FAITHFUL) is not (not random):
         yield f"outcome: {predicted.outcome}, but these are not as stored: {_shortened(random)}"
     if predicted.silent and observed.messages:
         yield f"silent: predicted, but it said {observed.messages[0][:100]!r}"
     if random and not predicted.silent and not observed.messages:
         yield "silent: not predicted, but it said nothing"
+
+
+def _expected(class_name: str, folder: Path) -> ExpectedModel | None:
+    """What the class that was loaded expects; None if no architecture is that class."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    known = architectures_of(config.get("model_type"))
+    architecture = next((each for each in known if each.class_name == class_name), None)
+    return None if architecture is None else expected_model(architecture, config)
 
 
 def _contradictions_of_keys(predicted: PredictedLoad, observed: ObservedLoad) -> Iterator[str]:
@@ -162,10 +171,11 @@ def _shortened(names: Iterable[str], n_shown: int = 4) -> str:
 class _StoredValues:
     """The tensors of the files that a prediction names, under the names that it says they are loaded to."""
 
-    def __init__(self, folder: Path, predicted: PredictedLoad, architecture: Architecture) -> None:
+    def __init__(self, folder: Path, predicted: PredictedLoad, expected: ExpectedModel) -> None:
         self._folder = folder
+        self._expected = expected.tensors
         self._candidates: dict[str, list[tuple[TensorInfo, tuple[str, ...]]]] = defaultdict(list)
-        self._tied = {name: group for group in architecture.tied for name in group}
+        self._tied = {name: group for group in expected.architecture.tied for name in group}
         for file in predicted.files:
             self._add(file, predicted)
 
@@ -177,8 +187,12 @@ class _StoredValues:
             for part in parts:
                 self._candidates[part].append((tensor, parts))
 
+    def matters(self, name: str) -> bool:
+        """Whether embeddings depend on a parameter."""
+        return name in self._expected and self._expected[name].role is Role.EMBEDDING
+
     def holds(self, name: str, parameter: ObservedParameter) -> bool:
-        """Whether a parameter has the values of a stored tensor that is loaded to its name, or to a tied one."""
+        """Whether a parameter has the values of a stored tensor loaded to its name, or to a tied one."""
         names = self._tied.get(name, (name,))
         candidates = (candidate for each in names for candidate in self._candidates[each])
         return any(

@@ -63,7 +63,7 @@ def attempt(folder: str, spoken: Spoken, **how: bool) -> dict[str, Any]:
     return {
         "error": None,
         "messages": [*spoken.messages],
-        "class": type(model).__name__,
+        "class_name": type(model).__name__,
         "missing_keys": sorted(told["missing_keys"]),
         "unexpected_keys": sorted(told["unexpected_keys"]),
         # 4.57 tells the names, 5 tells the shapes too.
