@@ -7,8 +7,8 @@ from embaudit.architectures.llama import (
     causal_attention,
     gated_mlp,
 )
-from embaudit.architectures.patterns import norm
-from embaudit.model.architecture import Architecture
+from embaudit.architectures.patterns import norm, tensor
+from embaudit.model.architecture import Architecture, Role
 
 GEMMA3_TEXT = Architecture(
     name="gemma3_text",
@@ -17,6 +17,7 @@ GEMMA3_TEXT = Architecture(
     base_prefix="model",
     patterns=(
         *CAUSAL_EMBEDDINGS,
+        *tensor("embed_tokens.embed_scale", role=Role.BUFFER),
         *causal_attention(bias="attention_bias", out_bias="attention_bias"),
         *HEAD_NORMS,
         *gated_mlp(),

@@ -40,5 +40,6 @@ GTE = Architecture(
 )
 """`GteModel`.
 
-The checkpoints of Alibaba-NLP have the tensors of `NEW`; transformers renames and splits those while it loads.
+The checkpoints of Alibaba-NLP have the tensors of `NEW`; transformers renames and splits those
+while it loads.
 """

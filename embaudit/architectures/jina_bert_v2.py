@@ -62,9 +62,7 @@ JINA_BERT_V2 = Architecture(
     patterns=(
         *JINA_BERT_EMBEDDINGS,
         *JINA_BERT_ATTENTION,
-        *linear(
-            f"{_LAYER}.mlp.gated_layers", "2*intermediate_size", "hidden_size", bias=False, when="gated"
-        ),
+        *linear(f"{_LAYER}.mlp.gated_layers", "2*intermediate_size", "hidden_size", bias=False, when="gated"),
         *linear(f"{_LAYER}.mlp.wo", "hidden_size", "intermediate_size", when="gated"),
         *norm(f"{_LAYER}.mlp.layernorm", "hidden_size", when="gated"),
         *linear(f"{_LAYER}.intermediate.dense", "intermediate_size", "hidden_size", when="!gated"),
@@ -75,12 +73,12 @@ JINA_BERT_V2 = Architecture(
     defaults=JINA_BERT_DEFAULTS,
     derive=jina_bert_sizes,
     remote_code=("jinaai/jina-bert-implementation",),
-    source="https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/candle/src/models/jina.rs",
+    source="https://github.com/huggingface/text-embeddings-inference/blob/02506d0b3879596c20905951425d16f09be1a556/backends/candle/src/models/jina.rs",
 )
 """`JinaBertModel` of jinaai/jina-bert-implementation (`modeling_bert.py`).
 
-`model_type` is `bert`, as that of a plain BERT. Only `auto_map` or `_name_or_path` tell them apart, and a copy
-that names its code without a repository is told apart from `JINA_BERT_V2_QK_POST_NORM` by its tensors alone.
+`model_type` is `bert`, as that of a plain BERT. Only `auto_map` or `_name_or_path` tell them apart, and a
+copy that names its code without a repository is told apart from `JINA_BERT_V2_QK_POST_NORM` by tensors alone.
 
 Verified: names and shapes with gated layers against TEI's rust source and copies of the python code. Not
 verified: the layers without a gate, which are as in BERT where the code was read; no code was run.

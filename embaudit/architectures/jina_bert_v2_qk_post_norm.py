@@ -34,7 +34,7 @@ JINA_BERT_V2_QK_POST_NORM = Architecture(
     defaults={**JINA_BERT_DEFAULTS, "feed_forward_type": "geglu"},
     derive=jina_bert_sizes,
     remote_code=("jinaai/jina-bert-v2-qk-post-norm",),
-    source="https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/candle/src/models/jina_code.rs",
+    source="https://github.com/huggingface/text-embeddings-inference/blob/09b8b2212cc57a33199205cfbecb973e9c2d6eff/backends/candle/src/models/jina_code.rs",
 )
 """`JinaBertModel` of jinaai/jina-bert-v2-qk-post-norm (`modeling_bert.py`): jina-embeddings-v2-base-code.
 

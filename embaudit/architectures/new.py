@@ -69,12 +69,13 @@ NEW = Architecture(
     },
     derive=_sizes,
     remote_code=("Alibaba-NLP/new-impl",),
-    source="https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/candle/src/models/gte.rs",
+    source="https://github.com/huggingface/text-embeddings-inference/blob/005a69335a6b890ee8dccc45ba3202646f455fb1/backends/candle/src/models/gte.rs",
 )
 """`NewModel` of Alibaba-NLP/new-impl (`modeling.py`).
 
 These are also the tensors that TEI expects of `model_type` `gte`, which in transformers is `GTE`.
 
-Verified: names, shapes and defaults against TEI's rust source and a copy of the python code; that transformers
-5.23 maps all of them onto its own `GteModel`, by loading them. Not verified: the python code was not run.
+Verified: names, shapes and defaults against TEI's rust source and a copy of the python code; that
+transformers 5.23 maps all of them, packed and with LayerNorm, onto its own `GteModel`, by loading them. Not
+verified: the python code was not run.
 """

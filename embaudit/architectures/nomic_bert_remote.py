@@ -6,8 +6,7 @@ Knows nomic-embed-text v1 and v1.5 and the mixture of experts of v2. Knows nothi
 from collections.abc import Mapping
 
 from embaudit.architectures.patterns import linear, norm, table, tensor
-from embaudit.architectures.sizes import take_size
-from embaudit.errors import FormatError
+from embaudit.architectures.sizes import take_integer, take_size, take_truth
 from embaudit.formats.fields import NUMBER, TEXT, take
 from embaudit.model.architecture import Architecture, Sizes
 from embaudit.model.frozen import JSON
@@ -23,9 +22,11 @@ _EXPERTS = "moe_every_n_layers"
 def _sizes(config: Mapping[str, JSON]) -> Sizes:
     gated = take(config, "activation_function", TEXT) in _GATED
     return {
-        "vocab_size": _rounded_up(take_size(config, "vocab_size"), take_size(config, "pad_vocab_size_multiple")),
+        "vocab_size": _rounded_up(take_size(config, "vocab_size"), _vocabulary_step(config)),
         "learned_positions": int(take(config, "rotary_emb_fraction", NUMBER) <= 0),
         "gated": int(gated),
+        "gated_bias": int(gated and take_truth(config, "mlp_fc1_bias")),
+        "plain_bias": int(not gated and take_truth(config, "mlp_fc1_bias")),
         "inner": _inner(config, gated=gated),
         # A null means that there are no experts, as 0 does.
         _EXPERTS: 0 if config.get(_EXPERTS) is None else take_size(config, _EXPERTS),
@@ -40,9 +41,11 @@ def _inner(config: Mapping[str, JSON], *, gated: bool) -> int:
     return _rounded_up(8 * width // 3 if unsaid else take_size(config, "n_inner"), _WIDTH_STEP)
 
 
+def _vocabulary_step(config: Mapping[str, JSON]) -> int:
+    return take_integer(config, "pad_vocab_size_multiple", least=1)
+
+
 def _rounded_up(size: int, step: int) -> int:
-    if step == 0:
-        raise FormatError("nothing is a multiple of 0", "pad_vocab_size_multiple")
     return -(-size // step) * step
 
 
@@ -93,7 +96,7 @@ NOMIC_BERT_REMOTE = Architecture(
     },
     derive=_sizes,
     remote_code=("nomic-ai/nomic-bert-2048",),
-    source="https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/candle/src/models/nomic.rs",
+    source="https://github.com/huggingface/text-embeddings-inference/blob/00f47a23b5ca110549c7d5d307651be4108a1fc1/backends/candle/src/models/nomic.rs",
 )
 """`NomicBertModel` of nomic-ai/nomic-bert-2048 (`modeling_hf_nomic_bert.py`).
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from embaudit.architectures.patterns import Patterns, linear, norm, table
 from embaudit.errors import FormatError
+from embaudit.formats.fields import TEXT, take
 from embaudit.model.architecture import Architecture, Role, Sizes
 from embaudit.model.frozen import JSON
 
@@ -17,11 +18,9 @@ def t5_sizes(config: Mapping[str, JSON]) -> Sizes:
     Raises:
         FormatError: If `feed_forward_proj` is not the name of a function, or `gated-` and one.
     """
-    activation = config.get("feed_forward_proj")
-    found = _ACTIVATION.fullmatch(activation) if isinstance(activation, str) else None
+    found = _ACTIVATION.fullmatch(take(config, "feed_forward_proj", TEXT))
     if found is None:
-        problem = f"expected the name of a function, or 'gated-' and one, found {activation!r}"
-        raise FormatError(problem, "config.json: feed_forward_proj")
+        raise FormatError("expected the name of a function, or gated- and one", "feed_forward_proj")
     sizes = {"is_gated_act": int(found["gated"] is not None)}
     blocks = config.get("num_layers")
     if config.get("num_decoder_layers") is None and isinstance(blocks, int):

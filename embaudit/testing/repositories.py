@@ -17,8 +17,11 @@ def bert_settings(n_layers: int = 2) -> dict[str, bytes]:
     """The small files of a sentence-transformers repository around a small BERT: path to content."""
     config = {
         "architectures": ["BertModel"],
+        "attention_probs_dropout_prob": 0.1,
         "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
         "hidden_size": HIDDEN,
+        "initializer_range": 0.02,
         "intermediate_size": INTERMEDIATE,
         "layer_norm_eps": 1e-12,
         "max_position_embeddings": POSITIONS,
@@ -34,15 +37,66 @@ def bert_settings(n_layers: int = 2) -> dict[str, bytes]:
         {"idx": 0, "name": "0", "path": "", "type": f"{prefix}.Transformer"},
         {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{prefix}.Pooling"},
     ]
-    pooling = {"word_embedding_dimension": HIDDEN, "pooling_mode_mean_tokens": True}
+    pooling = {
+        "word_embedding_dimension": HIDDEN,
+        "pooling_mode_cls_token": False,
+        "pooling_mode_mean_tokens": True,
+        "pooling_mode_max_tokens": False,
+        "pooling_mode_mean_sqrt_len_tokens": False,
+    }
     documents: dict[str, Any] = {
         "config.json": config,
         "modules.json": modules,
         "1_Pooling/config.json": pooling,
         "sentence_bert_config.json": {"max_seq_length": POSITIONS, "do_lower_case": False},
+        "tokenizer.json": _tokenizer(),
         "tokenizer_config.json": {"do_lower_case": True, "tokenizer_class": "BertTokenizer"},
     }
     return {path: json.dumps(document, indent=2).encode() for path, document in documents.items()}
+
+
+def _tokenizer() -> dict[str, Any]:
+    """What the `tokenizers` library writes for a WordPiece of a few words and many that do not exist."""
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    words = [*special, "hello", "world", *(f"word{n}" for n in range(VOCABULARY - len(special) - 2))]
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": number,
+                "content": token,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": True,
+            }
+            for number, token in enumerate(special)
+        ],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": True,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "BertProcessing",
+            "sep": ["[SEP]", special.index("[SEP]")],
+            "cls": ["[CLS]", special.index("[CLS]")],
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": {word: number for number, word in enumerate(words)},
+        },
+    }
 
 
 def bert_shapes(n_layers: int = 2) -> Iterator[tuple[str, tuple[int, ...]]]:

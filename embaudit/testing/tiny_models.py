@@ -110,7 +110,7 @@ _MODERNBERT: Mapping[str, Any] = {
 _ROTARY_BERT: Mapping[str, Any] = {
     "vocab_size": 40,
     "hidden_size": 16,
-    "intermediate_size": 24,
+    "intermediate_size": 28,
     "max_position_embeddings": 20,
     "num_attention_heads": 2,
     "num_hidden_layers": 2,
@@ -122,6 +122,88 @@ _ROTARY_BERT: Mapping[str, Any] = {
 _NOMIC_BERT = {**_ROTARY_BERT, "model_type": "nomic_bert", "architectures": ["NomicBertModel"]}
 _GTE = {**_ROTARY_BERT, "model_type": "gte", "architectures": ["GteModel"]}
 _JINA_3 = {**_ROTARY_BERT, "model_type": "jina_embeddings_v3", "architectures": ["JinaEmbeddingsV3Model"]}
+_NOMIC_REMOTE: Mapping[str, Any] = {
+    "model_type": "nomic_bert",
+    "architectures": ["NomicBertModel"],
+    "auto_map": {
+        "AutoConfig": "nomic-ai/nomic-bert-2048--configuration_hf_nomic_bert.NomicBertConfig",
+        "AutoModel": "nomic-ai/nomic-bert-2048--modeling_hf_nomic_bert.NomicBertModel",
+    },
+    "vocab_size": 40,
+    "n_embd": 16,
+    # The remote code rounds the width of a gated feed-forward part up to a multiple of this.
+    "n_inner": 256,
+    "n_positions": 20,
+    "n_head": 2,
+    "n_layer": 2,
+    "type_vocab_size": 2,
+    "activation_function": "swiglu",
+    "layer_norm_epsilon": 1e-12,
+    "prenorm": False,
+    "rotary_emb_fraction": 1.0,
+    "rotary_emb_base": 1000,
+    "rotary_emb_interleaved": False,
+    "rotary_scaling_factor": None,
+    "qkv_proj_bias": False,
+    "mlp_fc1_bias": False,
+    "mlp_fc2_bias": False,
+    "pad_vocab_size_multiple": 8,
+    "pad_token_id": 0,
+}
+_BIASES = {"qkv_proj_bias": True, "mlp_fc1_bias": True, "mlp_fc2_bias": True}
+_EXPERTS = {"activation_function": "gelu", "moe_every_n_layers": 2, "num_experts": 3, "moe_top_k": 2}
+_NEW: Mapping[str, Any] = {
+    **_ROTARY_BERT,
+    "model_type": "new",
+    "architectures": ["NewModel"],
+    "auto_map": {
+        "AutoConfig": "Alibaba-NLP/new-impl--configuration.NewConfig",
+        "AutoModel": "Alibaba-NLP/new-impl--modeling.NewModel",
+    },
+    "hidden_act": "gelu",
+    "layer_norm_type": "layer_norm",
+    "layer_norm_eps": 1e-12,
+    "position_embedding_type": "rope",
+    "rope_theta": 500000.0,
+    "pack_qkv": True,
+}
+_JINA_2: Mapping[str, Any] = {
+    **_BERT,
+    "auto_map": {
+        "AutoConfig": "jinaai/jina-bert-implementation--configuration_bert.JinaBertConfig",
+        "AutoModel": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel",
+    },
+    "architectures": ["JinaBertModel"],
+    "intermediate_size": 28,
+    "position_embedding_type": "alibi",
+    "feed_forward_type": "geglu",
+}
+_JINA_2_CODE: Mapping[str, Any] = {
+    **_JINA_2,
+    "auto_map": {
+        "AutoConfig": "jinaai/jina-bert-v2-qk-post-norm--configuration_bert.JinaBertConfig",
+        "AutoModel": "jinaai/jina-bert-v2-qk-post-norm--modeling_bert.JinaBertModel",
+    },
+}
+_FLASH_CODE = "jinaai/xlm-roberta-flash-implementation"
+_FLASH: Mapping[str, Any] = {
+    **_ROTARY_BERT,
+    "model_type": "xlm-roberta",
+    "architectures": ["XLMRobertaModel"],
+    "auto_map": {
+        "AutoConfig": f"{_FLASH_CODE}--configuration_xlm_roberta.XLMRobertaFlashConfig",
+        "AutoModel": f"{_FLASH_CODE}--modeling_xlm_roberta.XLMRobertaModel",
+    },
+    "type_vocab_size": 1,
+    "position_embedding_type": "rotary",
+}
+_LORA: Mapping[str, Any] = {
+    **_FLASH,
+    "architectures": ["XLMRobertaLoRA"],
+    "auto_map": {**_FLASH["auto_map"], "AutoModel": f"{_FLASH_CODE}--modeling_lora.XLMRobertaLoRA"},
+    "lora_adaptations": ["retrieval.query", "retrieval.passage", "separation"],
+    "lora_rank": 5,
+}
 _T5: Mapping[str, Any] = {
     "model_type": "t5",
     "architectures": ["T5Model"],
@@ -180,6 +262,23 @@ TINY_CONFIGS: Mapping[str, tuple[Mapping[str, Any], ...]] = MappingProxyType(
             {**_MODERNBERT, "attention_bias": True, "mlp_bias": True},
         ),
         "nomic_bert": (_NOMIC_BERT, {**_NOMIC_BERT, "head_dim": 6}),
+        "nomic_bert_remote": (
+            _NOMIC_REMOTE,
+            {**_NOMIC_REMOTE, **_BIASES},
+            {**_NOMIC_REMOTE, "activation_function": "gelu", "vocab_size": 37, "rotary_emb_fraction": 0.0},
+            {**_NOMIC_REMOTE, **_BIASES, **_EXPERTS, "n_layer": 3},
+        ),
+        "new": (
+            _NEW,
+            {**_NEW, "type_vocab_size": 0},
+            {**_NEW, "pack_qkv": False, "layer_norm_type": "rms_norm", "position_embedding_type": "absolute"},
+        ),
+        "jina_bert_v2": (
+            _JINA_2,
+            {**_JINA_2, "feed_forward_type": "original", "position_embedding_type": "absolute"},
+        ),
+        "jina_bert_v2_qk_post_norm": (_JINA_2_CODE, {**_JINA_2_CODE, "feed_forward_type": "original"}),
+        "xlm_roberta_flash": (_FLASH, _LORA),
         "gte": (_GTE, {**_GTE, "type_vocab_size": 0}),
         "jina_embeddings_v3": (_JINA_3,),
         "t5": (

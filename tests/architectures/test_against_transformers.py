@@ -81,7 +81,9 @@ def test_tied_tensors_are_those_of_the_class(architecture: Architecture, config:
     for name, parameter in model_of(architecture, config).named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), set()).add(name)
 
-    assert set(map(frozenset, architecture.tied)) == {frozenset(group) for group in names.values() if len(group) > 1}
+    assert set(map(frozenset, architecture.tied)) == {
+        frozenset(group) for group in names.values() if len(group) > 1
+    }
 
 
 @each_architecture
@@ -94,7 +96,7 @@ def test_a_model_without_settings_is_that_of_the_configuration_class(architectur
 
 @each_architecture
 def test_defaults_are_those_of_the_configuration_class(architecture: Architecture) -> None:
-    """Each default that the class has too is equal; some fields are only read where a repository sets them."""
+    """Each default that the class has is equal; a few fields exist only where a repository sets them."""
     config = config_of({"model_type": architecture.model_types[0]})
 
     defaults = architecture.defaults
@@ -122,7 +124,7 @@ def test_of_two_spellings_the_same_one_counts(own_first: bool) -> None:
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "xlm-roberta", "camembert", "albert", "electra"])
 def test_distances_are_not_learned_any_more(name: str) -> None:
-    """transformers 5 makes the model as if `position_embedding_type` were not there."""
+    """A model of transformers 5 is made as if `position_embedding_type` were not there."""
     fields = TINY_CONFIGS[name][0]
     model = model_of(ARCHITECTURES[name], {**fields, "position_embedding_type": "relative_key"})
 

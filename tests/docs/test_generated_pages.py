@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+from embaudit.loaders import LOADERS, Era, Loader
 from embaudit.report import AuditReport
 from embaudit.rules import RULES, Rule
 
@@ -96,3 +99,76 @@ def test_the_published_schema_is_that_of_the_code(held_page: Any) -> None:
     schema = json.dumps(AuditReport.json_schema(), indent=1) + "\n"
 
     held_page.check("reference/report.schema.json", schema)
+
+
+def _traits(value: Any) -> list[str]:
+    """The fields of an era, those of its parts among them, as `name: value`."""
+    traits = []
+    for field in attrs.fields(type(value)):
+        content = getattr(value, field.name)
+        if field.name in {"versions", "sources"}:
+            continue
+        if attrs.has(type(content)):
+            traits += _traits(content)
+        else:
+            traits.append(f"{field.name.replace('_', ' ')}: {_spelled(content)}")
+    return traits
+
+
+def _spelled(content: Any) -> str:
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    if isinstance(content, Mapping):
+        return ", ".join(f"{key} {value}" for key, value in content.items()) or "none"
+    if isinstance(content, frozenset | set):
+        return ", ".join(sorted(map(str, content))) or "none"
+    if isinstance(content, tuple):
+        return ", ".join(map(str, content)) or "none"
+    return str(content) or "none"
+
+
+def _changes(eras: Sequence[Era]) -> Iterator[list[str]]:
+    """For each era what it has that the one before it has not; everything for the first."""
+    before: list[str] = []
+    for era in eras:
+        traits = _traits(era)
+        yield [trait for trait in traits if trait not in before]
+        before = traits
+
+
+def _section(loader: Loader[Era]) -> str:
+    name = f"[{loader.name}]({loader.name}.md)"
+    aliases = f", also called {', '.join(f'`{alias}`' for alias in loader.aliases)}" if loader.aliases else ""
+    backends = f" Backends: {', '.join(f'`{each}`' for each in loader.backends)}." if loader.backends else ""
+    first, last = loader.releases[0], loader.releases[-1]
+    rows = [
+        f"| `{era.versions}` | {'<br>'.join(changes)} | {'<br>'.join(f'<{url}>' for url in era.sources)} |"
+        for era, changes in zip(loader.eras, _changes(loader.eras), strict=True)
+    ]
+    return "\n".join(
+        (
+            f"## {name}",
+            "",
+            f"`{loader.name}`{aliases}: {first} to {last}, {len(loader.releases)} releases.{backends}",
+            "",
+            "| versions | what holds, or is new | sources |",
+            "|---|---|---|",
+            *rows,
+        )
+    )
+
+
+def test_the_loaders_and_their_eras_have_a_page(held_page: Any) -> None:
+    """The page lists every loader, its eras, what changed with each, and where that can be read."""
+    parts = [
+        "# The loaders",
+        (
+            "What embaudit knows of each loader, made from its code: a row for each range of versions in"
+            " which nothing that matters differs."
+            " [What a prediction is](../explanation/predictions.md) tells how"
+            " they are used."
+        ),
+        *(_section(loader) for loader in LOADERS),
+    ]
+
+    held_page.check("loaders/index.md", "\n\n".join(parts) + "\n")

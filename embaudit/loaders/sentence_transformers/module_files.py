@@ -17,25 +17,8 @@ Shapes = Mapping[str, Shape]
 Settings = Mapping[str, JSON]
 TensorsOf = Callable[[Settings], Shapes]
 
-_ACTIVATIONS = frozenset(
-    "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid LogSoftmax Mish"
-    " PReLU ReLU ReLU6 RReLU SELU SiLU Sigmoid Softmax Softmax2d Softmin Softplus Softshrink Softsign Tanh"
-    " Tanhshrink".split()
-)
-"""The classes of `torch.nn` (2.13) that act as an activation and can be made without arguments."""
-_ACTIVATION_HOMES = ("torch.nn", "torch.nn.modules", "torch.nn.modules.activation", "torch.nn.modules.linear")
 _TRAINED_ACTIVATION = "PReLU"
 """The one activation with a weight of its own, which is part of the module's state."""
-
-
-def known_activation(path: str) -> bool:
-    """Whether a dotted path is that of an activation class of torch which takes no arguments."""
-    home, _, name = path.rpartition(".")
-    if home == "torch.nn.modules.linear":
-        return name == "Identity"
-    if home == "torch.nn.modules.activation":
-        return name in _ACTIVATIONS - {"Identity"}
-    return home in _ACTIVATION_HOMES and name in _ACTIVATIONS
 
 
 def no_tensors(_settings: Settings) -> Shapes:
@@ -76,7 +59,7 @@ def weighted_layer_tensors(settings: Settings) -> Shapes:
 
 def lstm_tensors(settings: Settings) -> Shapes:
     """`LSTM`: `torch.nn.LSTM` under the name `encoder`, in both directions unless the settings say otherwise."""
-    n_in, hidden = _size(settings, "embedding_dimension"), _size(settings, "hidden_dim")
+    n_in, hidden = _renamed_size(settings, "embedding_dimension"), _size(settings, "hidden_dim")
     directions = ("", "_reverse") if settings.get("bidirectional", True) else ("",)
     layers = _bounded(_size(settings, "num_layers", 1), "num_layers")
     return dict(_lstm_shapes(n_in, hidden, layers, directions))
@@ -97,7 +80,7 @@ def _lstm_shapes(
 
 def cnn_tensors(settings: Settings) -> Shapes:
     """`CNN`: one `torch.nn.Conv1d` for each kernel size."""
-    n_in, n_out = _size(settings, "in_embedding_dimension"), _size(settings, "out_channels", 256)
+    n_in, n_out = _renamed_size(settings, "in_embedding_dimension"), _size(settings, "out_channels", 256)
     kernels = expect(settings.get("kernel_sizes", (1, 3, 5)), ARRAY, "kernel_sizes")
     _bounded(len(kernels), "kernel_sizes")
     shapes: dict[str, Shape] = {}
@@ -105,6 +88,12 @@ def cnn_tensors(settings: Settings) -> Shapes:
         shapes[f"convs.{number}.weight"] = (n_out, n_in, _whole(kernel, "kernel_sizes"))
         shapes[f"convs.{number}.bias"] = (n_out,)
     return shapes
+
+
+def _renamed_size(settings: Settings, name: str) -> int:
+    """A size that was called `word_embedding_dimension` where it is `embedding_dimension` from 5.4 on."""
+    former = name.replace("embedding", "word_embedding")
+    return _size(settings, name if name in settings else former)
 
 
 def _size(settings: Settings, name: str, default: int | None = None) -> int:
@@ -131,17 +120,3 @@ def _bounded(count: int, name: str) -> int:
     if count > DEFAULT_LIMITS.tensors // 8:
         raise LimitError(f"{count} layers are more than embaudit follows", name, "tensors")
     return count
-
-
-__all__ = [
-    "Settings",
-    "Shapes",
-    "TensorsOf",
-    "cnn_tensors",
-    "dense_tensors",
-    "known_activation",
-    "layer_norm_tensors",
-    "lstm_tensors",
-    "no_tensors",
-    "weighted_layer_tensors",
-]

@@ -9,6 +9,16 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from embaudit.loaders.sentence_transformers.judging import (
+    Judge,
+    judge_dense_2,
+    judge_dense_5_4,
+    judge_dense_5_4_1,
+    judge_nothing,
+    judge_pooling_2,
+    judge_pooling_2_3,
+    judge_pooling_5_4,
+)
 from embaudit.loaders.sentence_transformers.module_files import (
     Settings,
     TensorsOf,
@@ -56,6 +66,7 @@ class ModuleType:
         optional: Arguments that the settings may have; any other is an error.
         renamed: Former name of an argument to its name now, where both are understood.
         drops_unknown: Whether arguments that it does not know are dropped instead of refused.
+        judge: What the values of its settings mean for the load.
         tensors: What its state dict must hold, from its arguments.
     """
 
@@ -66,6 +77,7 @@ class ModuleType:
     optional: tuple[str, ...] = ()
     renamed: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     drops_unknown: bool = False
+    judge: Judge = judge_nothing
     tensors: TensorsOf = no_tensors
 
     def arguments(self, settings: Settings) -> Settings:
@@ -121,60 +133,89 @@ TRANSFORMER_6 = attrs.evolve(
     optional=(*TRANSFORMER_5_4.optional, "query_length", "document_length", "query_expansion"),
 )
 
-POOLING_2 = ModuleType(name="Pooling", required=("word_embedding_dimension",), optional=_POOLING_MODES)
+POOLING_2 = ModuleType(
+    name="Pooling",
+    required=("word_embedding_dimension",),
+    optional=_POOLING_MODES,
+    judge=judge_pooling_2,
+)
 POOLING_2_3 = attrs.evolve(
-    POOLING_2, optional=(*_POOLING_MODES, "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken")
+    POOLING_2,
+    optional=(*_POOLING_MODES, "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"),
+    judge=judge_pooling_2_3,
 )
 POOLING_2_4 = attrs.evolve(POOLING_2_3, optional=(*POOLING_2_3.optional, "include_prompt"))
 POOLING_5_4 = attrs.evolve(
     POOLING_2_4,
     required=("embedding_dimension",),
     renamed={"word_embedding_dimension": "embedding_dimension"},
+    judge=judge_pooling_5_4,
 )
 
 DENSE_2 = ModuleType(
     name="Dense",
     required=("in_features", "out_features", "activation_function"),
     optional=("bias",),
+    judge=judge_dense_2,
     tensors=dense_tensors,
 )
 DENSE_5_4 = attrs.evolve(
     DENSE_2,
     required=("in_features", "out_features"),
     optional=("bias", "activation_function", "module_input_name", "module_output_name"),
+    judge=judge_dense_5_4,
 )
-DENSE_6 = attrs.evolve(DENSE_5_4, optional=(*DENSE_5_4.optional, "use_residual"), drops_unknown=True)
+DENSE_5_4_1 = attrs.evolve(DENSE_5_4, judge=judge_dense_5_4_1)
+DENSE_6 = attrs.evolve(DENSE_5_4_1, optional=(*DENSE_5_4.optional, "use_residual"), drops_unknown=True)
 
 LAYER_NORM = ModuleType(name="LayerNorm", required=("dimension",), tensors=layer_norm_tensors)
-LSTM = ModuleType(
+LSTM_2 = ModuleType(
     name="LSTM",
     settings=("lstm_config.json",),
-    required=("embedding_dimension", "hidden_dim"),
+    required=("word_embedding_dimension", "hidden_dim"),
     optional=("num_layers", "dropout", "bidirectional"),
-    renamed={"word_embedding_dimension": "embedding_dimension"},
     tensors=lstm_tensors,
 )
-CNN = ModuleType(
+CNN_2 = ModuleType(
     name="CNN",
     settings=("cnn_config.json",),
-    required=("in_embedding_dimension",),
+    required=("in_word_embedding_dimension",),
     optional=("out_channels", "kernel_sizes", "stride_sizes"),
-    renamed={"in_word_embedding_dimension": "in_embedding_dimension"},
     tensors=cnn_tensors,
 )
-WEIGHTED_LAYER_POOLING = ModuleType(
+WEIGHTED_LAYER_POOLING_2 = ModuleType(
     name="WeightedLayerPooling",
-    required=("embedding_dimension",),
+    required=("word_embedding_dimension",),
     optional=("num_hidden_layers", "layer_start", "layer_weights"),
-    renamed={"word_embedding_dimension": "embedding_dimension"},
     tensors=weighted_layer_tensors,
 )
-WORD_EMBEDDINGS = ModuleType(
+LSTM_5_4 = attrs.evolve(
+    LSTM_2,
+    required=("embedding_dimension", "hidden_dim"),
+    renamed={"word_embedding_dimension": "embedding_dimension"},
+)
+CNN_5_4 = attrs.evolve(
+    CNN_2,
+    required=("in_embedding_dimension",),
+    renamed={"in_word_embedding_dimension": "in_embedding_dimension"},
+)
+WEIGHTED_LAYER_POOLING_5_4 = attrs.evolve(
+    WEIGHTED_LAYER_POOLING_2,
+    required=("embedding_dimension",),
+    renamed={"word_embedding_dimension": "embedding_dimension"},
+)
+WORD_EMBEDDINGS_2 = ModuleType(
     name="WordEmbeddings",
     takes=Takes.WORD_TABLE,
     settings=("wordembedding_config.json",),
+    required=("tokenizer_class", "update_embeddings"),
+    drops_unknown=True,
+)
+WORD_EMBEDDINGS_5 = attrs.evolve(
+    WORD_EMBEDDINGS_2,
     required=("tokenizer_class",),
     optional=("update_embeddings", "max_seq_length"),
+    drops_unknown=False,
 )
 WORD_WEIGHTS = ModuleType(
     name="WordWeights", required=("vocab", "word_weights"), optional=("unknown_word_weight",)

@@ -1,0 +1,281 @@
+"""The version eras of sentence-transformers: what changed in how it finds, makes and fills its modules.
+
+Read in the source of all 47 releases from 2.0.0 to 6.2.0. Each era is written as what it changes of the one
+before it.
+"""
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+from packaging.specifiers import SpecifierSet
+
+from embaudit.loaders.base import Era
+from embaudit.loaders.sentence_transformers import modules as m
+from embaudit.loaders.sentence_transformers.modules import ModuleType
+from embaudit.model.frozen import frozen_mapping
+
+RELEASES = tuple(
+    "2.0.0 2.1.0 2.2.0 2.2.1 2.2.2 2.3.0 2.3.1 2.4.0 2.5.0 2.5.1 2.6.0 2.6.1 2.7.0 3.0.0 3.0.1 3.1.0 3.1.1 3.2.0"
+    " 3.2.1 3.3.0 3.3.1 3.4.0 3.4.1 4.0.0 4.0.1 4.0.2 4.1.0 5.0.0 5.1.0 5.1.1 5.1.2 5.2.0 5.2.1 5.2.2 5.2.3 5.3.0"
+    " 5.4.0 5.4.1 5.5.0 5.5.1 5.6.0 5.6.1 5.7.0 6.0.0 6.0.1 6.1.0 6.2.0".split()
+)
+"""Every release on PyPI from 2.0.0 on."""
+
+
+class ForeignClass(str, enum.Enum):
+    """What becomes of a module class that is not one of the package's own, unless code is trusted."""
+
+    BY_NAME = "by-name"
+    """It is imported like any installed package; files of the repository are not looked at."""
+    FROM_FOLDER = "from-folder"
+    """Of a local folder the repository's own file is run; else it is imported like an installed package."""
+    REFUSED = "refused"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class NeedsSettings(str, enum.Enum):
+    """Where a Transformer module must have its `sentence_bert_config.json` or one of that kind."""
+
+    EVERYWHERE = "everywhere"
+    IN_FOLDERS = "in-folders"
+    """Not in the root."""
+    NOWHERE = "nowhere"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@attrs.frozen(kw_only=True)
+class SentenceTransformersEra(Era):
+    """How some versions of sentence-transformers load a model.
+
+    Attributes:
+        transformers: The versions of transformers that the package's metadata ask for.
+        classes: Path in `modules.json` to the class that it names.
+        weight_files: Names of a module's weight files, the preferred one first.
+        tensors_only: Whether torch files of modules are read without running what they hold.
+        needs_settings: Where a Transformer must have a settings file.
+        settings_may_lack: Whether other modules are made from their defaults where theirs is absent.
+        passes_model_arguments: Whether `model_args` of the settings reach the model.
+        encoder_only: `model_type`s of which only the encoder is loaded.
+        finds_adapters: Whether an `adapter_config.json` is looked for before transformers does.
+        foreign: What becomes of classes that are not the package's own.
+        converts: Whether a repository of another `model_type` is loaded by default modules instead.
+        default_prompts: Names of prompts that are there without being declared, or None if a default prompt
+            is not checked.
+        requirements: Whether `requirements` of the repository are held against what is installed.
+        refuses_no_modules: Whether an empty `modules.json` is an error.
+        model2vec_names: Whether `StaticEmbedding` takes model2vec's name for the table.
+        folds_vocabulary: Whether it also takes model2vec's mapping and token weights.
+    """
+
+    transformers: SpecifierSet
+    classes: Mapping[str, ModuleType] = attrs.field(converter=frozen_mapping)
+    weight_files: tuple[str, ...] = ("pytorch_model.bin",)
+    tensors_only: bool = False
+    needs_settings: NeedsSettings = NeedsSettings.EVERYWHERE
+    settings_may_lack: bool = False
+    passes_model_arguments: bool = False
+    encoder_only: tuple[str, ...] = ()
+    finds_adapters: bool = False
+    foreign: ForeignClass = ForeignClass.BY_NAME
+    converts: bool = False
+    default_prompts: tuple[str, ...] | None = None
+    requirements: bool = False
+    refuses_no_modules: bool = False
+    model2vec_names: bool = False
+    folds_vocabulary: bool = False
+
+
+_SOURCE = "https://github.com/huggingface/sentence-transformers/blob/v{}/sentence_transformers/{}"
+
+
+def _sources(version: str, *paths: str) -> tuple[str, ...]:
+    return tuple(_SOURCE.format(version, path) for path in paths)
+
+
+_TYPES_2 = (
+    m.TRANSFORMER_2,
+    m.POOLING_2,
+    m.DENSE_2,
+    m.LAYER_NORM,
+    m.LSTM_2,
+    m.CNN_2,
+    m.WEIGHTED_LAYER_POOLING_2,
+    m.WORD_EMBEDDINGS_2,
+    m.WORD_WEIGHTS,
+    m.BOW,
+    m.DROPOUT,
+    m.NORMALIZE,
+    m.CLIP,
+    m.ASYM,
+)
+
+
+def _with(types: tuple[ModuleType, ...], *changed: ModuleType) -> tuple[ModuleType, ...]:
+    """The classes, with some of them changed or new."""
+    named = {kind.name: kind for kind in types} | {kind.name: kind for kind in changed}
+    return tuple(named.values())
+
+
+_TYPES_2_3 = _with(_TYPES_2, m.POOLING_2_3)
+_TYPES_2_4 = _with(_TYPES_2_3, m.POOLING_2_4)
+_TYPES_3 = _with(_TYPES_2_4, m.TRANSFORMER_3)
+_TYPES_3_2 = _with(_TYPES_3, m.TRANSFORMER_3_2, m.STATIC_EMBEDDING)
+_TYPES_5 = _with(_TYPES_3_2, m.ROUTER, m.ROUTER_AS_ASYM, m.WORD_EMBEDDINGS_5)
+_TYPES_5_4 = _with(
+    _TYPES_5,
+    m.TRANSFORMER_5_4,
+    m.POOLING_5_4,
+    m.DENSE_5_4,
+    m.LSTM_5_4,
+    m.CNN_5_4,
+    m.WEIGHTED_LAYER_POOLING_5_4,
+)
+_TYPES_5_4_1 = _with(_TYPES_5_4, m.DENSE_5_4_1)
+_TYPES_6 = _with(_TYPES_5_4_1, m.TRANSFORMER_6, m.DENSE_6)
+
+_2_0 = SentenceTransformersEra(
+    versions="<2.2",
+    transformers=SpecifierSet(">=4.6.0,<5.0.0"),
+    classes=m.by_former_paths((*_TYPES_2, m.T5_2)),
+    sources=_sources("2.0.0", "SentenceTransformer.py", "models/Transformer.py", "models/Dense.py"),
+)
+_2_2 = attrs.evolve(
+    _2_0,
+    versions=">=2.2,<2.3",
+    classes=m.by_former_paths(_TYPES_2),
+    encoder_only=("t5",),
+    sources=_sources("2.2.2", "SentenceTransformer.py", "models/Transformer.py", "models/Dense.py"),
+)
+_2_3 = attrs.evolve(
+    _2_2,
+    versions=">=2.3,<2.4",
+    transformers=SpecifierSet(">=4.32.0,<5.0.0"),
+    classes=m.by_former_paths(_TYPES_2_3),
+    encoder_only=("t5", "mt5"),
+    needs_settings=NeedsSettings.IN_FOLDERS,
+    passes_model_arguments=True,
+    sources=_sources("2.3.1", "SentenceTransformer.py", "models/Transformer.py", "models/Pooling.py"),
+)
+_2_4 = attrs.evolve(
+    _2_3,
+    versions=">=2.4,<2.7",
+    classes=m.by_former_paths(_TYPES_2_4),
+    default_prompts=(),
+    sources=_sources("2.4.0", "SentenceTransformer.py", "models/Pooling.py"),
+)
+_2_7 = attrs.evolve(
+    _2_4,
+    versions=">=2.7,<3",
+    transformers=SpecifierSet(">=4.34.0,<5.0.0"),
+    sources=_sources("2.7.0", "SentenceTransformer.py", "models/Transformer.py"),
+)
+_3_0 = attrs.evolve(
+    _2_7,
+    versions=">=3,<3.0.1",
+    classes=m.by_former_paths(_TYPES_3),
+    sources=_sources("3.0.0", "SentenceTransformer.py", "models/Transformer.py", "models/Dense.py"),
+)
+_3_0_1 = attrs.evolve(
+    _3_0,
+    versions=">=3.0.1,<3.1",
+    weight_files=("model.safetensors", "pytorch_model.bin"),
+    sources=_sources("3.0.1", "SentenceTransformer.py", "models/Dense.py"),
+)
+_3_1 = attrs.evolve(
+    _3_0_1,
+    versions=">=3.1,<3.2",
+    transformers=SpecifierSet(">=4.38.0,<5.0.0"),
+    tensors_only=True,
+    foreign=ForeignClass.FROM_FOLDER,
+    sources=_sources("3.1.0", "SentenceTransformer.py", "models/Dense.py"),
+)
+_3_2 = attrs.evolve(
+    _3_1,
+    versions=">=3.2,<3.3",
+    transformers=SpecifierSet(">=4.41.0,<5.0.0"),
+    classes=m.by_former_paths(_TYPES_3_2),
+    sources=_sources("3.2.0", "SentenceTransformer.py", "models/StaticEmbedding.py"),
+)
+_3_3 = attrs.evolve(
+    _3_2,
+    versions=">=3.3,<3.4.1",
+    finds_adapters=True,
+    sources=_sources("3.3.0", "SentenceTransformer.py", "models/Transformer.py"),
+)
+_3_4_1 = attrs.evolve(
+    _3_3,
+    versions=">=3.4.1,<5",
+    model2vec_names=True,
+    sources=_sources("3.4.1", "SentenceTransformer.py", "models/StaticEmbedding.py"),
+)
+_5_0 = attrs.evolve(
+    _3_4_1,
+    versions=">=5,<5.2",
+    classes=m.by_former_paths(_TYPES_5),
+    needs_settings=NeedsSettings.NOWHERE,
+    settings_may_lack=True,
+    converts=True,
+    default_prompts=("query", "document"),
+    sources=_sources("5.0.0", "SentenceTransformer.py", "models/Module.py", "models/Router.py"),
+)
+_5_2 = attrs.evolve(
+    _5_0,
+    versions=">=5.2,<5.4",
+    transformers=SpecifierSet(">=4.41.0,<6.0.0"),
+    sources=_sources("5.3.0", "SentenceTransformer.py", "models/Module.py", "models/Router.py"),
+)
+_NEW_PLACES = ("base/model.py", "base/modules/module.py", "util/deprecated_import.py")
+_5_4 = attrs.evolve(
+    _5_2,
+    versions=">=5.4,<5.4.1",
+    classes=m.by_paths(_TYPES_5_4),
+    refuses_no_modules=True,
+    sources=_sources("5.4.0", *_NEW_PLACES),
+)
+_5_4_1 = attrs.evolve(
+    _5_4,
+    versions=">=5.4.1,<6",
+    classes=m.by_paths(_TYPES_5_4_1),
+    sources=_sources("5.4.1", *_NEW_PLACES, "base/modules/dense.py"),
+)
+_6_0 = attrs.evolve(
+    _5_4_1,
+    versions=">=6,<6.2",
+    transformers=SpecifierSet(">=5.0.0,<6.0.0"),
+    classes=m.by_paths_6(_TYPES_6),
+    foreign=ForeignClass.REFUSED,
+    requirements=True,
+    sources=_sources("6.0.0", *_NEW_PLACES, "util/misc.py", "util/environment.py"),
+)
+_6_2 = attrs.evolve(
+    _6_0,
+    versions=">=6.2",
+    folds_vocabulary=True,
+    sources=_sources("6.2.0", *_NEW_PLACES, "sentence_transformer/modules/static_embedding.py"),
+)
+
+ERAS = (
+    _2_0,
+    _2_2,
+    _2_3,
+    _2_4,
+    _2_7,
+    _3_0,
+    _3_0_1,
+    _3_1,
+    _3_2,
+    _3_3,
+    _3_4_1,
+    _5_0,
+    _5_2,
+    _5_4,
+    _5_4_1,
+    _6_0,
+    _6_2,
+)
+"""Oldest first."""

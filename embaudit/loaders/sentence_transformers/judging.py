@@ -1,0 +1,106 @@
+"""Values of a module's settings that decide whether it can be made, beyond which settings there are.
+
+Knows the modes of Pooling and the activations of Dense. Refuses to import a path to see whether it exists.
+"""
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from embaudit.formats.fields import kind_of_value, quoted
+from embaudit.model.frozen import JSON
+from embaudit.model.prediction import Outcome
+
+
+@attrs.frozen
+class Judgement:
+    """What settings mean for the load of their module.
+
+    Attributes:
+        outcome: What comes of it, as far as the settings decide.
+        reason: Why, one sentence.
+    """
+
+    outcome: Outcome
+    reason: str
+
+
+Judge = Callable[[Mapping[str, JSON]], Judgement | None]
+"""Settings to what they mean, or None if there is nothing to say."""
+
+_MODES_2 = ("mean", "max", "cls")
+_MODES = (*_MODES_2, "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+
+
+def judge_nothing(_settings: Mapping[str, JSON]) -> Judgement | None:
+    """Settings whose values do not matter to whether the module can be made."""
+    return None
+
+
+def judge_pooling_2(settings: Mapping[str, JSON]) -> Judgement | None:
+    """`pooling_mode` up to 2.2: one of three names, in any case."""
+    return _judge_mode(settings.get("pooling_mode"), _MODES_2)
+
+
+def judge_pooling_2_3(settings: Mapping[str, JSON]) -> Judgement | None:
+    """`pooling_mode` from 2.3 to 5.3: one of six names, in any case."""
+    return _judge_mode(settings.get("pooling_mode"), _MODES)
+
+
+def _judge_mode(mode: JSON, modes: tuple[str, ...]) -> Judgement | None:
+    if mode is None or (isinstance(mode, str) and mode.lower() in modes):
+        return None
+    return _refused_mode(mode)
+
+
+def judge_pooling_5_4(settings: Mapping[str, JSON]) -> Judgement | None:
+    """`pooling_mode` from 5.4 on: a name or an array of names, in small letters."""
+    mode = settings.get("pooling_mode", "mean")
+    several = mode if isinstance(mode, tuple) else (mode,)
+    stranger = next((each for each in several if each not in _MODES), None)
+    return None if stranger is None and several != (None,) else _refused_mode(stranger)
+
+
+def _refused_mode(mode: JSON) -> Judgement:
+    shown = quoted(mode) if isinstance(mode, str) else kind_of_value(mode)
+    return Judgement(Outcome.REFUSED, f"Pooling does not know the mode {shown}.")
+
+
+_ACTIVATIONS = frozenset(
+    "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid LogSoftmax Mish PReLU"
+    " ReLU ReLU6 RReLU SELU SiLU Sigmoid Softmax Softmax2d Softmin Softplus Softshrink Softsign Tanh"
+    " Tanhshrink".split()
+)
+"""The classes of `torch.nn.modules.activation` (torch 2.13) that can be made without arguments."""
+_ACTIVATION_PATHS = (
+    frozenset(f"{home}.{name}" for home in ("torch.nn", "torch.nn.modules.activation") for name in _ACTIVATIONS)
+    | {"torch.nn.Identity", "torch.nn.modules.linear.Identity"}
+)
+
+
+def judge_dense_2(settings: Mapping[str, JSON]) -> Judgement | None:
+    """`activation_function` up to 5.4.0: whatever can be imported by that path."""
+    return _judge_activation(settings.get("activation_function"))
+
+
+def judge_dense_5_4_1(settings: Mapping[str, JSON]) -> Judgement | None:
+    """`activation_function` from 5.4.1 on: only what torch has; for any other path Tanh, with a warning."""
+    path = settings.get("activation_function", "torch.nn.Tanh")
+    if isinstance(path, str) and not path.startswith("torch."):
+        reason = f"The activation {quoted(path)} is not torch's, so Tanh is used in its place, with a warning."
+        return Judgement(Outcome.FAITHFUL, reason)
+    return _judge_activation(path)
+
+
+def judge_dense_5_4(settings: Mapping[str, JSON]) -> Judgement | None:
+    """`activation_function` in 5.4.0: as before, and Tanh where it is left out."""
+    return _judge_activation(settings.get("activation_function", "torch.nn.Tanh"))
+
+
+def _judge_activation(path: JSON) -> Judgement | None:
+    if not isinstance(path, str):
+        return Judgement(Outcome.REFUSED, f"The activation of Dense is {kind_of_value(path)}, not a path.")
+    if path in _ACTIVATION_PATHS:
+        return None
+    reason = f"embaudit cannot tell whether the activation {quoted(path)} can be imported."
+    return Judgement(Outcome.UNKNOWN, reason)
