@@ -16,39 +16,26 @@ from pathlib import Path
 
 import torch
 
+from embaudit.architectures import expected_model
+from embaudit.architectures.bert import BERT
 from embaudit.formats.checkpoints import parse_checkpoint
 from embaudit.formats.view import ByteView
+from embaudit.model.architecture import Role
 
-N_LAYERS, HIDDEN, INTERMEDIATE, VOCABULARY = 24, 1024, 4096, 30522
+BERT_LARGE = {
+    "hidden_size": 1024,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+}
 N_RUNS = 30
 N_SLOW_RUNS = 3
 
 
 def bert_large_shapes() -> dict[str, tuple[int, ...]]:
     """The 391 tensors of `BertModel` with the configuration of BERT-large, name to shape."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (VOCABULARY, HIDDEN),
-        "embeddings.position_embeddings.weight": (512, HIDDEN),
-        "embeddings.token_type_embeddings.weight": (2, HIDDEN),
-    }
-
-    def add_norm(name: str) -> None:
-        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (HIDDEN,)
-
-    def add_linear(name: str, n_out: int, n_in: int) -> None:
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (n_out, n_in), (n_out,)
-
-    add_norm("embeddings.LayerNorm")
-    for layer in range(N_LAYERS):
-        start = f"encoder.layer.{layer}"
-        for name in ("self.query", "self.key", "self.value", "output.dense"):
-            add_linear(f"{start}.attention.{name}", HIDDEN, HIDDEN)
-        add_norm(f"{start}.attention.output.LayerNorm")
-        add_linear(f"{start}.intermediate.dense", INTERMEDIATE, HIDDEN)
-        add_linear(f"{start}.output.dense", HIDDEN, INTERMEDIATE)
-        add_norm(f"{start}.output.LayerNorm")
-    add_linear("pooler.dense", HIDDEN, HIDDEN)
-    return shapes
+    tensors = expected_model(BERT, BERT_LARGE).tensors.values()
+    return {tensor.name: tensor.shape for tensor in tensors if tensor.role is not Role.BUFFER}
 
 
 def write_checkpoint(path: Path) -> None:

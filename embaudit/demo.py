@@ -12,11 +12,11 @@ from pathlib import Path
 
 import attrs
 
-from embaudit.model.tensors import TensorInfo
+from embaudit.model.prediction import PredictedLoad
 from embaudit.pipeline import audit
-from embaudit.reading import read_checkpoint
 from embaudit.report import AuditReport
-from embaudit.sources import open_snapshot
+from embaudit.report.columns import wrapped
+from embaudit.report.loads import loader_name
 from embaudit.testing.repositories import (
     bert_settings,
     bert_tensors,
@@ -25,6 +25,9 @@ from embaudit.testing.repositories import (
     save_safetensors,
     save_torch,
 )
+
+LOADERS = ("tei==1.5.0", "tei==1.9.3", "sentence-transformers==6.2.0", "transformers==5.23.0")
+"""Whom the demonstration asks: a server of the time, a server of today, and the two that were right."""
 
 _REPO_ID = "demo/tiny-bert"
 _N_SHOWN = 4
@@ -50,8 +53,8 @@ def run_demo() -> Demo:
     """Build the repository in a temporary folder, audit the old commit against the new one, and explain."""
     with tempfile.TemporaryDirectory(prefix="embaudit-demo-") as folder:
         old, new = _build(Path(folder))
-        report = audit(old, against=new, depth="full")
-        return Demo(story=_story(old, new), report=report, explanation=_explanation(old))
+        report = audit(old, against=new, loaders=LOADERS, depth="full")
+        return Demo(story=_story(old, new), report=report, explanation=_explanation(old, report))
 
 
 def _build(folder: Path) -> tuple[Path, Path]:
@@ -78,24 +81,33 @@ def _story(old: Path, new: Path) -> str:
     )
 
 
-def _explanation(old: Path) -> str:
-    """The first values of one tensor, as torch reads them and as candle 0.4.0 to 0.8.4 does."""
-    snapshot = open_snapshot(old)
-    checkpoint = read_checkpoint(snapshot, "pytorch_model.bin")
-    tensor = next(each for each in checkpoint.tensors.values() if each.storage_offset)
-    storage_start = tensor.start - tensor.storage_offset * tensor.dtype.item_bytes
-    right = _values(old, tensor, tensor.start)
-    wrong = _values(old, tensor, storage_start + tensor.storage_offset)
-    return (
-        f"Take {tensor.name}. Its storage_offset is {tensor.storage_offset:,} elements.\n"
-        f"  torch skips {tensor.start - storage_start:,} bytes of the storage and reads {right}\n"
-        f"  candle 0.4.0 to 0.8.4 skips {tensor.storage_offset:,} bytes and reads       {wrong}\n"
-        "Both load without a message. Every tensor but the first is wrong, so the embeddings of a server\n"
-        "with that candle have nothing to do with those of sentence-transformers, until it serves the\n"
-        "new commit."
+def _explanation(old: Path, report: AuditReport) -> str:
+    """Who reads the old commit rightly and who does not, and the values that either takes for a tensor."""
+    misread = next(prediction for prediction in report.loads if prediction.misread_keys)
+    key = misread.misread_keys[0]
+    tensor = report.checkpoints[misread.files[0]].tensors[key.name]
+    right, wrong = (_values(old, key.file, byte) for byte in (key.byte_to_read, key.byte_read))
+    lines = ["Who gets the old commit right:"]
+    lines += [_verdict(load) for prediction in report.loads for load in prediction.eras]
+    lines += [
+        "",
+        f"Take {key.name}. Its storage_offset is {tensor.storage_offset:,} elements.",
+        f"  Its bytes begin at {key.byte_to_read:,} of the file and hold  {right}",
+        f"  {misread.asked} begins at {key.byte_read:,} and takes      {wrong}",
+    ]
+    why = (
+        f"Every tensor but the first is wrong there, because {key.reason}. The server says nothing, and its"
+        " embeddings have nothing to do with those of sentence-transformers until it serves the new commit."
     )
+    return "\n".join([*lines, *wrapped(why, indent=0)])
 
 
-def _values(old: Path, tensor: TensorInfo, start: int) -> str:
-    data = (old / tensor.file).read_bytes()[start:]
+def _verdict(load: PredictedLoad) -> str:
+    name = f"{loader_name(load)} {load.versions.removeprefix('==')}"
+    outcome = f"{load.outcome}, silently" if load.silent else str(load.outcome)
+    return f"  {name:38} {outcome:18} {load.reasons[0] if load.reasons else ''}".rstrip()
+
+
+def _values(old: Path, file: str, start: int) -> str:
+    data = (old / file).read_bytes()[start:]
     return " ".join(f"{value:+.3f}" for value in struct.unpack_from(f"<{_N_SHOWN}f", data))

@@ -46,7 +46,7 @@ class Offsets(str, enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class CandleReader:
-    """One state of candle's reader of torch files. The defaults are those of 0.9.0 and later.
+    """One state of candle's readers. The defaults are those of the newest release.
 
     Attributes:
         offsets: What it does with tensors that begin inside their storage.
@@ -58,6 +58,9 @@ class CandleReader:
         long_integers: Whether it knows the opcode LONG1, which integers from 2**31 on have.
         int64_storages: Whether it takes storages of int64.
             https://github.com/huggingface/candle/commit/8a82d623e (2023-10-22)
+        newer_safetensors: Whether it reads int16 and float8 from safetensors, and opens files in which other
+            tensors have types that the format had not from the beginning. Seen in embed_anything 0.7.1
+            (candle 0.11.0, safetensors 0.8.0) and not in 0.7.0 (candle 0.9.1, safetensors 0.4.5).
     """
 
     offsets: Offsets = Offsets.ELEMENTS
@@ -67,6 +70,7 @@ class CandleReader:
     any_stride_of_one: bool = True
     long_integers: bool = True
     int64_storages: bool = True
+    newer_safetensors: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -103,10 +107,16 @@ SAFETENSORS_DTYPES = frozenset({*PICKLE_DTYPES, DType.UINT16, DType.UINT32, DTyp
 """The element types that every version reads from safetensors; uint16 becomes uint32, int32 becomes int64
 (https://github.com/huggingface/candle/blob/63810239/candle-core/src/safetensors.rs, `convert`)."""
 
+_NEWER_DTYPES = frozenset({DType.INT16, DType.FLOAT8_E4M3FN})
+"""The types that newer versions read besides."""
+
 _FLOAT8 = frozenset(dtype for dtype in DType if str(dtype).startswith("float8"))
 
-_NEWER_DTYPES = frozenset({DType.INT16, *_FLOAT8})
-"""Types that old versions refuse and some newer ones read."""
+_OPENED_DTYPES = frozenset(
+    {*SAFETENSORS_DTYPES, *_NEWER_DTYPES, DType.BOOL, DType.INT8, DType.UINT64, DType.FLOAT8_E5M2}
+)
+"""The types that a file may have for older versions to open it
+(https://github.com/huggingface/safetensors/blob/v0.4.5/safetensors/src/tensor.rs, `Dtype`)."""
 
 _CLASSLESS = frozenset({DType.UINT16, DType.UINT32, DType.UINT64, *_FLOAT8})
 """Types without a storage class of their own: torch saves them with `_rebuild_tensor_v3`, which candle does
@@ -155,29 +165,37 @@ def read_with_candle(checkpoint: Checkpoint, reader: CandleReader) -> CandleRead
     Args:
         checkpoint: The file. With an index only safetensors are read: candle opens their shards together,
             and has nothing for torch's.
-        reader: The state of its reader of torch files.
+        reader: The state of its readers.
     """
     if checkpoint.format is CheckpointFormat.SAFETENSORS:
-        return read_safetensors(checkpoint)
+        return read_safetensors(checkpoint, reader)
     return read_pickle(checkpoint, reader)
 
 
-def read_safetensors(checkpoint: Checkpoint) -> CandleRead:
+NEWEST = CandleReader()
+"""The readers of the newest release."""
+
+
+def read_safetensors(checkpoint: Checkpoint, reader: CandleReader = NEWEST) -> CandleRead:
     """What candle makes of safetensors: all tensors, right, as far as it knows their types."""
     if checkpoint.missing_files:
         missing = ", ".join(f"`{path}`" for path in checkpoint.missing_files)
         return CandleRead(refusal=f"The index names {missing}, which the repository lacks.")
-    strange = {
-        name: f"candle does not read {tensor.dtype} from safetensors"
-        for name, tensor in checkpoint.tensors.items()
-        if tensor.dtype not in SAFETENSORS_DTYPES
-    }
-    newer = [name for name in strange if checkpoint.tensors[name].dtype in _NEWER_DTYPES]
-    doubts = (
-        [f"Whether `{newer[0]}` is read depends on the version of the safetensors crate."] if newer else []
+    tensors = checkpoint.tensors.values()
+    unknown = next((tensor for tensor in tensors if tensor.dtype not in _OPENED_DTYPES), None)
+    if unknown is not None and not reader.newer_safetensors:
+        problem = f"its safetensors library does not know {unknown.dtype}, the type of `{unknown.name}`"
+        return CandleRead(refusal=f"`{checkpoint.name}` cannot be opened: {problem}.")
+    readable = SAFETENSORS_DTYPES | _NEWER_DTYPES if reader.newer_safetensors else SAFETENSORS_DTYPES
+    return CandleRead(
+        tensors=checkpoint.tensors,
+        failing={
+            tensor.name: f"unsupported safetensor dtype {tensor.dtype}"
+            for tensor in tensors
+            if tensor.dtype not in readable
+        },
+        doubts=tuple(_doubt(odd) for odd in checkpoint.oddities if "earlier shard" in odd.problem),
     )
-    doubts += [_doubt(odd) for odd in checkpoint.oddities if "earlier shard" in odd.problem]
-    return CandleRead(tensors=checkpoint.tensors, failing=strange, doubts=tuple(doubts))
 
 
 def read_pickle(checkpoint: Checkpoint, reader: CandleReader) -> CandleRead:
@@ -336,7 +354,7 @@ def _doubts(checkpoint: Checkpoint, reader: CandleReader) -> Iterator[str]:
     if summary is not None:
         called = {f"{name.module}.{name.name}" for name in summary.globals if name.called}
         for name in sorted(called & _unknown_functions(reader)):
-            yield f"Some tensors are rebuilt by `{name}`, and candle leaves those out without a word."
+            yield f"Some entries are made by `{name}`, and candle leaves those out without a word."
         if not summary.tensor_only:
             yield f"What candle makes of a pickle like this is not known: {summary.reasons[0]}."
     yield from (_doubt(odd) for odd in checkpoint.oddities if _is_doubtful(odd))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from embaudit.loaders.harmless import why_harmless
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import Loads
 from embaudit.model.findings import Observation, Severity, Where
@@ -45,7 +46,8 @@ def different_weights_are_picked(loads: Loads, tensors: TensorMap) -> Iterator[O
 
     The same repository at the same commit is two models, and which one runs depends on the loader.
     """
-    if not (tensors.changed or tensors.reshaped or tensors.only_left or tensors.only_right):
+    alone = [name for name in (*tensors.only_left, *tensors.only_right) if not why_harmless(name)]
+    if not (tensors.changed or tensors.reshaped or alone):
         return
     left = [load for load in every_load(loads) if tensors.left in load.files]
     right = [load for load in every_load(loads) if tensors.right in load.files]

@@ -9,6 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from embaudit.architectures import expected_model
+from embaudit.architectures.bert import BERT
+from embaudit.model.architecture import Role
+
 VOCABULARY, HIDDEN, INTERMEDIATE, POSITIONS = 120, 32, 64, 48
 """Sizes of the small BERT."""
 
@@ -101,28 +105,10 @@ def _tokenizer() -> dict[str, Any]:
 
 def bert_shapes(n_layers: int = 2) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Every tensor of a small BERT and its shape, under the names of transformers' `BertModel`."""
-    for table, rows in (("word", VOCABULARY), ("position", POSITIONS), ("token_type", 2)):
-        yield f"embeddings.{table}_embeddings.weight", (rows, HIDDEN)
-    yield from _norm("embeddings")
-    for number in range(n_layers):
-        layer = f"encoder.layer.{number}"
-        for part in ("self.query", "self.key", "self.value", "output.dense"):
-            yield from _linear(f"{layer}.attention.{part}", HIDDEN, HIDDEN)
-        yield from _norm(f"{layer}.attention.output")
-        yield from _linear(f"{layer}.intermediate.dense", HIDDEN, INTERMEDIATE)
-        yield from _linear(f"{layer}.output.dense", INTERMEDIATE, HIDDEN)
-        yield from _norm(f"{layer}.output")
-    yield from _linear("pooler.dense", HIDDEN, HIDDEN)
-
-
-def _linear(name: str, n_in: int, n_out: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f"{name}.weight", (n_out, n_in)
-    yield f"{name}.bias", (n_out,)
-
-
-def _norm(name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f"{name}.LayerNorm.weight", (HIDDEN,)
-    yield f"{name}.LayerNorm.bias", (HIDDEN,)
+    config = json.loads(bert_settings(n_layers)["config.json"])
+    for tensor in expected_model(BERT, config).tensors.values():
+        if tensor.role is not Role.BUFFER:
+            yield tensor.name, tensor.shape
 
 
 def bert_tensors(n_layers: int = 2, seed: int = 0) -> dict[str, Any]:

@@ -1,8 +1,12 @@
-"""Prints the tensors that models have in this environment's transformers.
+"""Lists the tensors that models have in the transformers of the environment that runs this.
 
-A list of `{"class_name": ..., "config": {...}}` comes as JSON on standard input. For each of them the output
-has `parameters`, `stored` (buffers that `state_dict` has) and `computed` (buffers that it leaves out): names
-to shapes. A model that cannot be made has `error` instead.
+    python list_tensors_with_transformers.py < MODELS
+
+Standard input is a JSON array of objects with `class_name` and `config`. Standard output is one too: of each
+model `parameters`, `stored` (buffers in its `state_dict`) and `computed` (its other buffers) are names to
+shapes; `tied` has the groups of names that are one parameter; `base_prefix` and `ignored` are the class's
+`base_model_prefix` and `_keys_to_ignore_on_load_unexpected`, `aliases` its configuration's `attribute_map`. A
+model that cannot be made has an `error` instead.
 """
 
 import json
@@ -13,30 +17,43 @@ import torch
 import transformers
 from transformers import CONFIG_MAPPING
 
+Shapes = dict[str, list[int]]
+
 
 def main() -> None:
-    """Reads the models and prints what they have, as one line of JSON."""
-    print(json.dumps([describe(**model) for model in json.load(sys.stdin)]))
+    """List each model."""
+    listed = [_listed(asked["class_name"], asked["config"]) for asked in json.load(sys.stdin)]
+    sys.stdout.write(json.dumps(listed) + "\n")
 
 
-def describe(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The names and shapes of one model."""
+def _listed(class_name: str, fields: dict[str, Any]) -> dict[str, Any]:
     try:
-        made = make(class_name, config)
-    except Exception as error:  # noqa: BLE001 - what a library raises for a configuration is no fixed set
+        with torch.device("meta"):
+            config = CONFIG_MAPPING[fields["model_type"]].from_dict(fields)
+            model = getattr(transformers, class_name)(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    state, buffers = made.state_dict(), dict(made.named_buffers())
+    state, buffers = model.state_dict(), dict(model.named_buffers())
     return {
-        "parameters": {name: list(state[name].shape) for name in state if name not in buffers},
-        "stored": {name: list(state[name].shape) for name in state if name in buffers},
-        "computed": {name: list(buffers[name].shape) for name in buffers if name not in state},
+        "parameters": _shapes({name: state[name] for name in state if name not in buffers}),
+        "stored": _shapes({name: state[name] for name in state if name in buffers}),
+        "computed": _shapes({name: buffers[name] for name in buffers if name not in state}),
+        "tied": _tied(model),
+        "base_prefix": model.base_model_prefix,
+        "ignored": sorted(model._keys_to_ignore_on_load_unexpected or ()),
+        "aliases": model.config.attribute_map,
     }
 
 
-def make(class_name: str, config: dict[str, Any]) -> torch.nn.Module:
-    """A model of that class, without values."""
-    with torch.device("meta"):
-        return getattr(transformers, class_name)(CONFIG_MAPPING[config["model_type"]].from_dict(config))
+def _shapes(tensors: dict[str, torch.Tensor]) -> Shapes:
+    return {name: list(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _tied(model: torch.nn.Module) -> list[list[str]]:
+    groups: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        groups.setdefault(id(parameter), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 if __name__ == "__main__":

@@ -7,9 +7,14 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from embaudit.errors import EmbauditError
 from embaudit.formats.fields import kind_of_value, quoted
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import Outcome
+
+
+class CannotTellError(EmbauditError):
+    """embaudit does not follow what a module does here, and its load is unknown; never leaves the package."""
 
 
 @attrs.frozen

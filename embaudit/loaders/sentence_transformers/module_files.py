@@ -6,8 +6,9 @@ Refuses to know where settings and weights lie.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from embaudit.errors import FormatError, LimitError
+from embaudit.errors import FormatError
 from embaudit.formats.fields import ARRAY, expect, quoted
+from embaudit.loaders.sentence_transformers.judging import CannotTellError
 from embaudit.model.frozen import JSON, FrozenMapping
 from embaudit.model.limits import DEFAULT_LIMITS
 
@@ -53,7 +54,7 @@ def weighted_layer_tensors(settings: Settings) -> Shapes:
     """`WeightedLayerPooling`: one weight for each layer from `layer_start` on, the embeddings counted."""
     count = _size(settings, "num_hidden_layers", 12) + 1 - _size(settings, "layer_start", 4)
     if settings.get("layer_weights") is not None:
-        raise LimitError("embaudit does not follow weights that are written into the settings", "layer_weights")
+        raise CannotTellError("embaudit does not follow weights that are written into the settings.")
     return {"layer_weights": (max(count, 0),)}
 
 
@@ -118,5 +119,5 @@ def _whole(value: object, name: str) -> int:
 
 def _bounded(count: int, name: str) -> int:
     if count > DEFAULT_LIMITS.tensors // 8:
-        raise LimitError(f"{count} layers are more than embaudit follows", name, "tensors")
+        raise CannotTellError(f"{name}: {count} layers are more than embaudit follows.")
     return count

@@ -228,7 +228,7 @@ BOW = ModuleType(
 DROPOUT = ModuleType(name="Dropout", optional=("dropout",))
 NORMALIZE = ModuleType(name="Normalize", takes=Takes.NOTHING)
 STATIC_EMBEDDING = ModuleType(name="StaticEmbedding", takes=Takes.STATIC_TABLE)
-CLIP_2 = ModuleType(name="CLIPModel", takes=Takes.UNFOLLOWED)
+CLIP = ModuleType(name="CLIPModel", takes=Takes.UNFOLLOWED)
 T5_2 = ModuleType(name="T5", takes=Takes.UNFOLLOWED)
 ASYM = ModuleType(name="Asym", takes=Takes.ROUTES)
 ROUTER = ModuleType(name="Router", takes=Takes.ROUTES, settings=("router_config.json", "config.json"))
@@ -245,7 +245,9 @@ def by_former_paths(types: Iterable[ModuleType]) -> dict[str, ModuleType]:
     return paths | {f"sentence_transformers.models.{kind.name}.{kind.name}": kind for kind in known}
 
 
-_BASE = ("Dense", "Router", "Transformer")
+_BASE = "sentence_transformers.base.modules"
+_DENSE = "sentence_transformers.sentence_transformer.modules"
+_IN_BASE = ("Asym", "Dense", "Router", "Transformer")
 _FILES = {
     "Asym": "router",
     "BoW": "bow",
@@ -261,20 +263,31 @@ _FILES = {
 """Names of python modules from 5.4 on, where they are not the class's name in small letters."""
 
 
-def by_paths(types: Iterable[ModuleType], base: Iterable[str] = _BASE) -> dict[str, ModuleType]:
-    """Every path that names these classes from 5.4 on: the new ones, and the former ones by aliases.
-
-    Args:
-        types: The classes.
-        base: Names of those that lie in `base.modules`; the others lie in `sentence_transformer.modules`.
-    """
-    known, in_base = list(types), {*base, "Asym"}
+def by_paths(types: Iterable[ModuleType]) -> dict[str, ModuleType]:
+    """Every path that names these classes from 5.4 on: the new ones, and the former ones by aliases."""
+    known = list(types)
     paths = by_former_paths(known)
     for kind in known:
-        home = "base.modules" if kind.name in in_base else "sentence_transformer.modules"
-        file = _FILES.get(kind.name, kind.name.lower())
-        paths[f"sentence_transformers.{home}.{file}.{kind.name}"] = kind
-        paths[f"sentence_transformers.sentence_transformer.modules.{kind.name}"] = kind
-        if kind.name in base:
-            paths[f"sentence_transformers.base.modules.{kind.name}"] = kind
+        home = _BASE if kind.name in _IN_BASE else _DENSE
+        paths[f"{home}.{_file(kind)}.{kind.name}"] = kind
+        # Both packages export the classes they hold, and the second one those of the first; not `Asym` both.
+        paths[f"{_DENSE}.{kind.name}"] = kind
+        if kind.name in _IN_BASE and kind.name != "Asym":
+            paths[f"{_BASE}.{kind.name}"] = kind
     return paths
+
+
+def by_paths_6(types: Iterable[ModuleType]) -> dict[str, ModuleType]:
+    """Every path that names these classes from 6.0 on, when Normalize moved; its former paths are aliases."""
+    known = list(types)
+    moved = (kind for kind in known if kind.name == "Normalize")
+    new = {
+        path: kind
+        for kind in moved
+        for path in (f"{_BASE}.{kind.name}", f"{_BASE}.{_file(kind)}.{kind.name}")
+    }
+    return by_paths(known) | new
+
+
+def _file(kind: ModuleType) -> str:
+    return _FILES.get(kind.name, kind.name.lower())

@@ -121,10 +121,12 @@ GTE_CONFIG = (*_GTE, *required(Kind.NUMBER, "rope_theta"), *optional(Kind.ANY_SC
 """gte since `RopeScaling` is told by its fields, whatever its type is called."""
 ROPE_PARAMETERS_GTE_CONFIG = (
     *_GTE,
-    *optional(Kind.NUMBER, "rope_theta"),
+    Field("rope_theta", Kind.NUMBER, Presence.OPTIONAL),
     *optional(Kind.ANY_SCALING, "rope_scaling"),
+    *optional(Kind.ROPE_PARAMETERS, "rope_parameters"),
 )
-"""gte since `rope_parameters` may hold the theta instead; that one of them does is checked beside it."""
+"""gte since `rope_parameters` may hold the theta instead:
+https://github.com/huggingface/text-embeddings-inference/pull/832."""
 
 _DECODER = (
     *required(Kind.COUNT, f"{_SIZES} num_key_value_heads"),
@@ -185,9 +187,39 @@ DEBERTA_CONFIG = (
     Field("label2id", Kind.COUNTS_BY_NAME, Presence.OPTIONAL),
 )
 
+_ROUTER = (
+    *required(Kind.TEXT, "model_type"),
+    Field("max_position_embeddings", Kind.COUNT, aliases=("n_positions",)),
+)
+OLD_ROUTER_CONFIG = (*_ROUTER, Field("pad_token_id", Kind.COUNT, Presence.DEFAULTED))
+"""What the router asks for, whatever the model."""
+ROUTER_CONFIG = (
+    *required(Kind.TEXTS, "architectures"),
+    *OLD_ROUTER_CONFIG,
+    *_LABELS,
+    Field("label2id", Kind.COUNTS_BY_NAME, Presence.OPTIONAL),
+)
+"""The same since models may be classifiers: fields that only those need have to be right in all models."""
+MAPPED_ROUTER_CONFIG = (
+    *required(Kind.TEXTS, "architectures"),
+    *_ROUTER,
+    *optional(Kind.COUNT, "pad_token_id"),
+    *_LABELS,
+    Field("label2id", Kind.COUNTS_BY_NAME, Presence.OPTIONAL),
+    *optional(Kind.TEXTS_BY_NAME, "auto_map"),
+)
+"""The same since it looks at `auto_map` for the tokenizer of qwen2:
+https://github.com/huggingface/text-embeddings-inference/pull/762."""
+
 OLD_ACTIVATIONS = ("gelu", "relu")
 """Before nomic: https://github.com/huggingface/text-embeddings-inference/blob/v0.6.0/backends/candle/src/layers.rs."""
 SWIGLU_ACTIVATIONS = (*OLD_ACTIVATIONS, "swiglu")
 SILU_ACTIVATIONS = (*SWIGLU_ACTIVATIONS, "silu")
 ACTIVATIONS = (*SILU_ACTIVATIONS, "gelu_new", "gelu_pytorch_tanh", "tanh")
 """https://github.com/huggingface/text-embeddings-inference/pull/753."""
+
+
+def without_theta(fields: Fields) -> Fields:
+    """The fields, of which `rope_theta` may be missing or null."""
+    theta = Field("rope_theta", Kind.NUMBER, Presence.OPTIONAL)
+    return tuple(theta if field.name == theta.name else field for field in fields)

@@ -1,7 +1,7 @@
-"""The eras of text-embeddings-inference: what its versions read with, from which files, and which models they know.
+"""The eras of text-embeddings-inference: what its versions read with, which files, and which models they know.
 
-Which candle a version stands on is read from `Cargo.lock` at its tag. What each row says of candle is described
-in `embaudit.loaders.candle_reading`.
+Which candle a version stands on is read from `Cargo.lock` at its tag. What each row says of candle is
+described in `embaudit.loaders.candle_reading`.
 """
 
 import enum
@@ -10,7 +10,8 @@ import attrs
 
 from embaudit.loaders.base import Era
 from embaudit.loaders.candle_reading import CandleReader, Offsets
-from embaudit.loaders.tei import configs, models
+from embaudit.loaders.tei import catalogue, configs
+from embaudit.loaders.tei.fields import Fields
 from embaudit.loaders.tei.models import TeiModel
 
 
@@ -57,12 +58,13 @@ class TeiEra(Era):
         models: The models that it knows; of those that a configuration may mean, the first counts.
         activations: The names of activations that it knows.
         pooling: What the pooling file has to have.
-        architectures: Whether `config.json` has to list `architectures`, one of which may make the model a
-            classifier, which gives no embeddings.
+        router: What the router asks of `config.json`.
+        classifiers: Whether one of its `architectures` may make the model a classifier.
         labelled_gte: Whether a `NewForTokenClassification` without labels is taken for no classifier.
         length_file: Whether it reads `max_seq_length` from `sentence_bert_config.json` and its kin.
         prompts_file: Whether it reads prompts from `config_sentence_transformers.json`.
         dense: Which Dense modules it applies.
+        doubtful_nulls: Fields of `config.json` of which it is not known whether the router takes null.
     """
 
     candle: CandleReader
@@ -73,11 +75,13 @@ class TeiEra(Era):
     models: tuple[TeiModel, ...]
     activations: tuple[str, ...]
     pooling: PoolingFile
-    architectures: bool = True
+    router: Fields = configs.ROUTER_CONFIG
+    classifiers: bool = True
     labelled_gte: bool = True
     length_file: bool = True
     prompts_file: bool = True
     dense: DenseModules = DenseModules.NONE
+    doubtful_nulls: tuple[str, ...] = ()
 
 
 RELEASES = (
@@ -122,10 +126,11 @@ _V0_1 = TeiEra(
     cpu_dtype="float16",
     torch=False,
     shards=False,
-    models=models.SINCE_0_1,
+    models=catalogue.SINCE_0_1,
     activations=configs.OLD_ACTIVATIONS,
     pooling=PoolingFile.FOUR_MODES,
-    architectures=False,
+    router=configs.OLD_ROUTER_CONFIG,
+    classifiers=False,
     labelled_gte=False,
     length_file=False,
     prompts_file=False,
@@ -138,36 +143,37 @@ _V0_3 = attrs.evolve(
     versions=">=0.3.0,<0.4",
     sources=_sources("0.3.0"),
     candle=_FORKED_READER,
-    models=models.SINCE_0_3,
+    models=catalogue.SINCE_0_3,
     length_file=True,
 )
 _V0_4 = attrs.evolve(
     _V0_3,
     versions=">=0.4.0,<1",
     sources=_sources("0.4.0"),
-    models=models.SINCE_0_4,
-    architectures=True,
+    models=catalogue.SINCE_0_4,
+    router=configs.ROUTER_CONFIG,
+    classifiers=True,
 )
 _V1_0 = attrs.evolve(
     _V0_4,
     versions=">=1.0.0,<1.1",
     sources=_sources("1.0.0", 166),
     candle=_BYTES_READER,
-    models=models.SINCE_1_0,
+    models=catalogue.SINCE_1_0,
     activations=configs.SWIGLU_ACTIVATIONS,
 )
-_V1_1 = attrs.evolve(_V1_0, versions=">=1.1.0,<1.3", sources=_sources("1.1.0"), models=models.SINCE_1_1)
+_V1_1 = attrs.evolve(_V1_0, versions=">=1.1.0,<1.3", sources=_sources("1.1.0"), models=catalogue.SINCE_1_1)
 _V1_3 = attrs.evolve(
     _V1_1,
     versions=">=1.3.0,<1.4",
     sources=_sources("1.3.0"),
     shards=True,
-    models=models.SINCE_1_3,
+    models=catalogue.SINCE_1_3,
     activations=configs.SILU_ACTIVATIONS,
     pooling=PoolingFile.TWO_MODES,
     prompts_file=True,
 )
-_V1_4 = attrs.evolve(_V1_3, versions=">=1.4.0,<1.5", sources=_sources("1.4.0"), models=models.SINCE_1_4)
+_V1_4 = attrs.evolve(_V1_3, versions=">=1.4.0,<1.5", sources=_sources("1.4.0"), models=catalogue.SINCE_1_4)
 _V1_5_0 = attrs.evolve(
     _V1_4,
     versions=">=1.5.0,<1.5.1",
@@ -186,13 +192,13 @@ _V1_6_0 = attrs.evolve(
     versions=">=1.6.0,<1.6.1",
     sources=_sources("1.6.0"),
     cpu=(Engine.ONNX_RUNTIME, Engine.CANDLE),
-    models=models.SINCE_1_6_0,
+    models=catalogue.SINCE_1_6_0,
 )
 _V1_6_1 = attrs.evolve(
     _V1_6_0,
     versions=">=1.6.1,<1.7",
     sources=_sources("1.6.1", 538),
-    models=models.SINCE_1_6_1,
+    models=catalogue.SINCE_1_6_1,
     labelled_gte=True,
 )
 _V1_7_0 = attrs.evolve(
@@ -200,15 +206,17 @@ _V1_7_0 = attrs.evolve(
     versions=">=1.7.0,<1.7.1",
     sources=_sources("1.7.0", 459, 546, 559),
     candle=_RIGHT_READER,
-    models=models.SINCE_1_7_0,
+    models=catalogue.SINCE_1_7_0,
 )
 _V1_7_1 = attrs.evolve(
     _V1_7_0,
     versions=">=1.7.1,<1.7.2",
     sources=_sources("1.7.1", 596, 614),
-    models=models.SINCE_1_7_1,
+    models=catalogue.SINCE_1_7_1,
 )
-_V1_7_2 = attrs.evolve(_V1_7_1, versions=">=1.7.2,<1.8", sources=_sources("1.7.2"), models=models.SINCE_1_7_2)
+_V1_7_2 = attrs.evolve(
+    _V1_7_1, versions=">=1.7.2,<1.8", sources=_sources("1.7.2"), models=catalogue.SINCE_1_7_2
+)
 _V1_8_0 = attrs.evolve(
     _V1_7_2, versions=">=1.8.0,<1.8.1", sources=_sources("1.8.0", 660), dense=DenseModules.IN_2_DENSE
 )
@@ -216,7 +224,7 @@ _V1_8_1 = attrs.evolve(
     _V1_8_0,
     versions=">=1.8.1,<1.8.3",
     sources=_sources("1.8.1", 701),
-    models=models.SINCE_1_8_1,
+    models=catalogue.SINCE_1_8_1,
     dense=DenseModules.LISTED_BY_NAME,
 )
 _V1_8_3 = attrs.evolve(
@@ -226,11 +234,13 @@ _V1_9_0 = attrs.evolve(
     _V1_8_3,
     versions=">=1.9.0,<1.9.2",
     sources=_sources("1.9.0", 753),
-    models=models.SINCE_1_9_0,
+    models=catalogue.SINCE_1_9_0,
     activations=configs.ACTIVATIONS,
+    router=configs.MAPPED_ROUTER_CONFIG,
+    doubtful_nulls=("pad_token_id",),
 )
 _V1_9_2 = attrs.evolve(
-    _V1_9_0, versions=">=1.9.2", sources=_sources("1.9.3", 832), models=models.SINCE_1_9_2
+    _V1_9_0, versions=">=1.9.2", sources=_sources("1.9.3", 832), models=catalogue.SINCE_1_9_2
 )
 
 ERAS = (

@@ -1,11 +1,11 @@
-"""What a field of a settings file has to be, by the rules of serde, which text-embeddings-inference reads with.
+"""What a field of a settings file has to be, by the rules of serde, with which the server reads.
 
 Knows the types that its structures have, and what serde_json makes of other values: an error, which keeps the
 server from starting. Which structure has which fields is for `configs` and `settings`.
 
-Source: https://docs.rs/serde_json/1.0 and https://serde.rs/field-attrs.html: a field without `default` has to be
-there unless it is an `Option`; null is taken for an `Option` only; a whole number is no text and no truth; 1.0
-is no whole number; what no field asks for is ignored.
+Source: https://docs.rs/serde_json/1.0 and https://serde.rs/field-attrs.html: a field without `default` has to
+be there unless it is an `Option`; null is taken for an `Option` only; a whole number is no text and no truth;
+1.0 is no whole number; what no field asks for is ignored.
 """
 
 import enum
@@ -43,6 +43,7 @@ class Kind(str, enum.Enum):
     TEXT_OR_TEXTS = "a text or a list of texts"
     ANY_SCALING = "an object with a number `factor` and a text `type` or `rope_type`"
     NTK_SCALING = "an object with the `type` ntk and a number `factor`"
+    ROPE_PARAMETERS = "an object with a number `rope_theta` and a text `rope_type`"
     INTEGER = "a whole number"
 
 
@@ -146,6 +147,12 @@ def _is_ntk_scaling(value: JSON) -> bool:
     return isinstance(value, Mapping) and value.get("type") == "ntk" and _is_number(value.get("factor"))
 
 
+def _is_rope_parameters(value: JSON) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return _is_number(value.get("rope_theta")) and _is_text(value.get("rope_type"))
+
+
 def _by_name(check: Callable[[JSON], bool]) -> Callable[[JSON], bool]:
     return lambda value: isinstance(value, Mapping) and all(map(check, value.values()))
 
@@ -162,4 +169,5 @@ _CHECKS: Mapping[Kind, Callable[[JSON], bool]] = {
     Kind.TEXT_OR_TEXTS: lambda value: _is_text(value) or _is_texts(value),
     Kind.ANY_SCALING: _is_any_scaling,
     Kind.NTK_SCALING: _is_ntk_scaling,
+    Kind.ROPE_PARAMETERS: _is_rope_parameters,
 }

@@ -1,13 +1,13 @@
 """Which weight file text-embeddings-inference opens, and what has to be at hand for that.
 
 Knows two orders. What is downloaded under a model's name: `model.safetensors`, else the shards of
-`model.safetensors.index.json`, else `pytorch_model.bin`. What is loaded from the folder that this gives, or from
-one that the server is pointed at: `model.safetensors`, else `pytorch_model.bin`, else the shards. So a folder
-with shards and `pytorch_model.bin` is loaded from the one, and the same repository under its name from the other.
+`model.safetensors.index.json`, else `pytorch_model.bin`. What is loaded from the folder that this gives, or
+from one that the server is pointed at: `model.safetensors`, else `pytorch_model.bin`, else the shards. So a
+folder with shards and `pytorch_model.bin` is loaded from the one, and the same repository under its name from
+the other.
 
-Sources: `download_safetensors` and `init_backend` in
-https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/src/lib.rs; `CandleBackend::new` in
-https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/candle/src/lib.rs.
+Source: `download_safetensors` and `init_backend` of `backends/src/lib.rs`, and `CandleBackend::new` of
+`backends/candle/src/lib.rs`, in https://github.com/huggingface/text-embeddings-inference/tree/v1.9.3.
 """
 
 import enum
@@ -72,7 +72,9 @@ def choose_weights(repository: Repository, served: Served, *, torch: bool, shard
     if served is Served.BY_NAME:
         known.sort(key=(SAFETENSORS, INDEX, TORCH).index)
     for path in known:
-        if at_hand(repository.snapshot, path) and not (served is Served.BY_NAME and _has_gaps(repository, path)):
+        if at_hand(repository.snapshot, path) and not (
+            served is Served.BY_NAME and _has_gaps(repository, path)
+        ):
             return weights_at(repository, path)
     listed = ", ".join(f"`{path}`" for path in known)
     return Weights(refusal=f"There is no weight file that it knows: {listed}.")
@@ -96,7 +98,7 @@ def _cannot_be_read(unreadable: UnreadableFile) -> str:
 
 
 def _has_gaps(repository: Repository, path: str) -> bool:
-    """Whether shards are named that do not exist: their download fails, and that of safetensors as a whole."""
+    """Whether shards are named that do not exist: the download of safetensors fails as a whole."""
     checkpoint = repository.checkpoints.get(path)
     return checkpoint is not None and bool(checkpoint.missing_files)
 
@@ -119,6 +121,8 @@ def ignored_weights(snapshot: Snapshot, used: Iterable[str]) -> tuple[str, ...]:
     opened = frozenset(used)
     return tuple(
         sorted(
-            path for path, entry in snapshot.files.items() if entry.kind in _WEIGHT_KINDS and path not in opened
+            path
+            for path, entry in snapshot.files.items()
+            if entry.kind in _WEIGHT_KINDS and path not in opened
         )
     )

@@ -1,38 +1,14 @@
-"""The models of text-embeddings-inference: which tensors each wants, under which prefixes, and of which settings.
+"""A model of text-embeddings-inference, as data: its tensors, and the settings it wants.
 
-Knows one row for each model and for each way in which a version had it. The rows are of the candle backend; the
-models of the CUDA images with flash attention want the same tensors as those without.
-
-Source: the `load` functions under
-https://github.com/huggingface/text-embeddings-inference/tree/v1.9.3/backends/candle/src/models, and the pull
-requests that are named beside the rows.
+Knows the shape of the rows, which are in `encoders` and `decoders`, and what they have in common.
 """
 
 from collections.abc import Callable, Mapping
 
 import attrs
 
-from embaudit.architectures.bert import BERT
-from embaudit.architectures.camembert import CAMEMBERT
-from embaudit.architectures.deberta_v2 import DEBERTA_V2
-from embaudit.architectures.distilbert import DISTILBERT
-from embaudit.architectures.gemma3_text import GEMMA3_TEXT
-from embaudit.architectures.jina_bert_v2 import JINA_BERT_V2
-from embaudit.architectures.jina_bert_v2_qk_post_norm import JINA_BERT_V2_QK_POST_NORM
-from embaudit.architectures.llama import LLAMA
-from embaudit.architectures.mistral import MISTRAL
-from embaudit.architectures.modernbert import MODERNBERT
-from embaudit.architectures.mpnet import MPNET
-from embaudit.architectures.new import NEW
-from embaudit.architectures.nomic_bert_remote import NOMIC_BERT_REMOTE
-from embaudit.architectures.qwen2 import QWEN2
-from embaudit.architectures.qwen3 import QWEN3
-from embaudit.architectures.roberta import ROBERTA
-from embaudit.architectures.xlm_roberta import XLM_ROBERTA
-from embaudit.loaders.candle_models import Attempt, CandleModel, Part, prefixed
-from embaudit.loaders.tei import configs
+from embaudit.loaders.candle_models import CandleModel
 from embaudit.loaders.tei.fields import Fields
-from embaudit.model.architecture import Architecture, Sizes
 from embaudit.model.frozen import JSON
 
 Config = Mapping[str, JSON]
@@ -40,8 +16,8 @@ Config = Mapping[str, JSON]
 CUDA, CPU = "cuda", "cpu"
 BACKENDS = (CUDA, CPU)
 
-_SIMPLE = ("cls", "mean")
-_EVERY = (*_SIMPLE, "last_token")
+SIMPLE_POOLINGS = ("cls", "mean")
+EVERY_POOLING = (*SIMPLE_POOLINGS, "last_token")
 
 
 def _as_it_is(config: Config) -> Config:
@@ -76,8 +52,8 @@ class TeiModel:
     complete: Callable[[Config], Config] = _as_it_is
     cuda_only: bool = False
     dtype: str = ""
-    cuda_poolings: tuple[str, ...] = _EVERY
-    cpu_poolings: tuple[str, ...] = _SIMPLE
+    cuda_poolings: tuple[str, ...] = EVERY_POOLING
+    cpu_poolings: tuple[str, ...] = SIMPLE_POOLINGS
     doubts: Callable[[Config], tuple[str, ...]] = lambda _config: ()
 
     def poolings(self, backend: str) -> tuple[str, ...]:
@@ -85,10 +61,19 @@ class TeiModel:
         return self.cpu_poolings if backend == CPU else self.cuda_poolings
 
 
-_MODELS = "https://github.com/huggingface/text-embeddings-inference/blob/{tag}/backends/candle/src/models/{file}.rs"
+def source(file: str) -> str:
+    return (
+        "https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/candle/src/models/"
+        f"{file}.rs"
+    )
 
-_LAYER_NORMS = (
-    *((f"{norm}.weight", f"{norm}.gamma") for norm in ("LayerNorm", "layernorm", "_ln", "layer_norm")),
-    *((f"{norm}.bias", f"{norm}.beta") for norm in ("LayerNorm", "layernorm", "_ln", "layer_norm")),
-)
-"""`LayerNorm::load` takes gamma for the weight and beta for the bias where those fail, whatever the norm's name."""
+
+def norms(*ends: str, bias: bool = True) -> tuple[tuple[str, str], ...]:
+    """What stands in for the tensors of norms: gamma for the weight and, where there is one, beta for the bias."""
+    weights = tuple((f"{end}.weight", f"{end}.gamma") for end in ends)
+    return (*weights, *((f"{end}.bias", f"{end}.beta") for end in ends)) if bias else weights
+
+
+def without_nulls(config: Config) -> dict[str, JSON]:
+    """Null is the same as nothing for the fields that may be null, and a fault of the others."""
+    return {name: value for name, value in config.items() if value is not None}

@@ -1,0 +1,69 @@
+"""What can be said of weights without knowing their model: gaps in layers, mixed prefixes, mixed types."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from embaudit.model.checkpoint import Checkpoint
+
+_NUMBER = re.compile(r"^(?P<container>.*?)\.(?P<number>[0-9]{1,6})\.(?P<rest>.+)$", re.DOTALL)
+
+
+def structural_faults(checkpoint: Checkpoint) -> Iterator[str]:
+    """What is odd about the tensors of a checkpoint, whatever its model: one sentence each."""
+    layers = _layers(checkpoint)
+    yield from _gaps(layers)
+    yield from _uneven(layers)
+    yield from _mixed_prefixes(layers)
+    yield from _mixed_types(checkpoint)
+
+
+Layers = dict[str, dict[int, set[str]]]
+"""The name before a layer's number, to the numbers, to what follows them."""
+
+
+def _layers(checkpoint: Checkpoint) -> Layers:
+    layers: Layers = defaultdict(lambda: defaultdict(set))
+    for name in checkpoint.tensors:
+        found = _NUMBER.match(name)
+        if found is not None:
+            layers[found["container"]][int(found["number"])].add(found["rest"])
+    return layers
+
+
+def _gaps(layers: Layers) -> Iterator[str]:
+    for container, numbers in layers.items():
+        lacking = next((number for number in range(max(numbers)) if number not in numbers), None)
+        if lacking is not None:
+            yield f"{container} has a layer {max(numbers)} and no layer {lacking}."
+
+
+def _uneven(layers: Layers) -> Iterator[str]:
+    for container, numbers in layers.items():
+        every = set().union(*numbers.values())
+        # Some models have a tensor in the first layer only (T5), or leave one out there (ModernBERT).
+        lacking = (
+            (number, sorted(every - held)[0])
+            for number, held in sorted(numbers.items())
+            if number > 0 and every - held - numbers.get(0, set())
+        )
+        odd = next(((n, name) for n, name in lacking if _in_most(numbers, name)), None)
+        if odd is not None:
+            yield f"Layer {odd[0]} of {container} lacks {odd[1]}, which most layers have."
+
+
+def _in_most(numbers: dict[int, set[str]], name: str) -> bool:
+    return 2 * sum(name in held for held in numbers.values()) > len(numbers)
+
+
+def _mixed_prefixes(layers: Layers) -> Iterator[str]:
+    for container in layers:
+        longer = next((other for other in layers if other.endswith(f".{container}")), None)
+        if longer is not None:
+            yield f"Some layers are named {container} and others {longer}."
+
+
+def _mixed_types(checkpoint: Checkpoint) -> Iterator[str]:
+    types = sorted({tensor.dtype for tensor in checkpoint.tensors.values() if tensor.dtype.is_floating})
+    if len(types) > 1:
+        yield f"Its tensors are of several types: {', '.join(map(str, types))}."

@@ -1,0 +1,1 @@
+"""text-embeddings-inference, by its versions and backends."""
