@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from embaudit.loaders.harmless import why_harmless
 from embaudit.model.facts import ComparedValues, WeightFiles
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
@@ -11,10 +12,6 @@ from embaudit.model.weights import same_model_pairs
 from embaudit.model.words import plural
 from embaudit.rules.evidence import MAX_LISTED, be, listed, some
 from embaudit.rules.registry import rule
-
-_RECOMPUTED_BUFFERS = ("position_ids", "rotary_emb.inv_freq")
-"""Buffers that current loaders compute instead of read: transformers from 4.31 on ignores them when they are
-in a file and does not miss them when they are not (`_keys_to_ignore_on_load_unexpected`)."""
 
 
 @rule("EMB101", Severity.INFO)
@@ -43,8 +40,8 @@ def tensors_missing_in_one_format(tensors: TensorMap) -> Iterator[Observation]:
     """One format lacks tensors that the other has.
 
     A loader that reads the poorer file starts those parameters at random values. Names that a safetensors
-    writer dropped because they share storage with another name do not count, and buffers that loaders
-    compute themselves (`position_ids`) are information only.
+    writer dropped because they share storage with another name do not count. Tensors on which no embedding
+    depends, task heads, poolers, buffers that loaders compute themselves, are information only.
     """
     for names, has, lacks in (
         (tensors.only_left, tensors.left, tensors.right),
@@ -52,7 +49,7 @@ def tensors_missing_in_one_format(tensors: TensorMap) -> Iterator[Observation]:
     ):
         if not names:
             continue
-        harmless = all(name.endswith(_RECOMPUTED_BUFFERS) for name in names)
+        harmless = all(why_harmless(name) for name in names)
         yield Observation(
             message=(
                 f"{plural(len(names), 'tensor')} of `{has}` {be(len(names))} not in `{lacks}`: {some(names)}."
