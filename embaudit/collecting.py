@@ -152,9 +152,8 @@ class Collector:
             raise SourceError(f"{checkpoint.name} comes without a way to read it")
         jobs = tuple((tensor, checkpoint.reader) for tensor in checkpoint.tensors.values())
         scans = scan_many(jobs, limits=self.limits, progress=self.progress)
-        return ValueScans(
-            checkpoint=checkpoint.name, scans=tuple(scan for scan in scans if not scan.is_finite)
-        )
+        notable = (scan for scan in scans if not scan.is_finite or scan.n_beyond_float16)
+        return ValueScans(checkpoint=checkpoint.name, scans=tuple(notable))
 
     def _content_checks(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
         for entry in snapshot.files.values():

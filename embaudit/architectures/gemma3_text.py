@@ -39,6 +39,7 @@ GEMMA3_TEXT = Architecture(
 )
 """`Gemma3TextModel`.
 
-`base_prefix` is that of transformers 5. In 4.57.1 the class has an empty one
+`base_prefix` is that of transformers 5. Up to 4.51 the class has `language_model`, from 4.52 to 4.57 an empty
+one: there `model.embed_tokens.weight`, as a causal model stores it, is not found
 (https://github.com/huggingface/transformers/blob/v4.57.1/src/transformers/models/gemma3/modeling_gemma3.py).
 """

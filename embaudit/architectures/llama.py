@@ -1,8 +1,11 @@
 """Llama as transformers has it, and the layer that the decoder-only models share."""
 
+from collections.abc import Mapping
+
 from embaudit.architectures.heads import attention_heads
-from embaudit.architectures.patterns import Patterns, linear, norm, table
-from embaudit.model.architecture import Architecture
+from embaudit.architectures.patterns import Patterns, linear, norm, table, tensor
+from embaudit.model.architecture import Architecture, Role, Sizes
+from embaudit.model.frozen import JSON
 
 _LAYER = "layers.{layer}"
 
@@ -45,6 +48,13 @@ HEAD_NORMS = (
 )
 """The norms of each head's queries and keys, which Qwen 3 and Gemma 3 have."""
 
+
+def _sizes(config: Mapping[str, JSON]) -> Sizes:
+    sizes = attention_heads(config)
+    head_dim = sizes.get("head_dim", config.get("head_dim"))
+    return {**sizes, "n_frequencies": head_dim // 2} if isinstance(head_dim, int) else sizes
+
+
 LLAMA = Architecture(
     name="llama",
     model_types=("llama",),
@@ -53,6 +63,8 @@ LLAMA = Architecture(
     patterns=(
         *CAUSAL_EMBEDDINGS,
         *causal_attention(bias="attention_bias", out_bias="attention_bias"),
+        # Stored by transformers 4.30, in each layer.
+        *tensor(f"{_LAYER}.self_attn.rotary_emb.inv_freq", "n_frequencies", role=Role.BUFFER),
         *gated_mlp(bias="mlp_bias"),
         *CAUSAL_NORMS,
     ),
@@ -65,7 +77,7 @@ LLAMA = Architecture(
         "attention_bias": False,
         "mlp_bias": False,
     },
-    derive=attention_heads,
+    derive=_sizes,
     source="https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/models/llama/modeling_llama.py",
 )
 """`LlamaModel`."""

@@ -11,6 +11,7 @@ from embaudit.model.frozen import JSON
 
 LARGEST_SIZE = 2**63 - 1
 """torch holds sizes and counts of elements in 64 bits, with a sign."""
+_PRINTED_BITS = 64
 
 
 def take_integer(config: Mapping[str, JSON], field: str, *, least: int = -LARGEST_SIZE) -> int:
@@ -21,8 +22,9 @@ def take_integer(config: Mapping[str, JSON], field: str, *, least: int = -LARGES
     """
     number = take(config, field, INTEGER)
     if not least <= number <= LARGEST_SIZE:
-        # Not with its own digits: python refuses to print integers that have thousands of them.
-        raise FormatError(f"expected an integer from {least} to {LARGEST_SIZE}, found another", field)
+        # Python refuses to print integers of thousands of digits.
+        found = str(number) if number.bit_length() <= _PRINTED_BITS else "one beyond 64 bits"
+        raise FormatError(f"expected an integer from {least} to {LARGEST_SIZE}, found {found}", field)
     return number
 
 

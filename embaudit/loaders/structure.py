@@ -1,7 +1,7 @@
 """What can be said of weights without knowing their model: gaps in layers, mixed prefixes, mixed types."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from embaudit.model.checkpoint import Checkpoint
@@ -40,20 +40,13 @@ def _gaps(layers: Layers) -> Iterator[str]:
 
 def _uneven(layers: Layers) -> Iterator[str]:
     for container, numbers in layers.items():
-        every = set().union(*numbers.values())
-        # Some models have a tensor in the first layer only (T5), or leave one out there (ModernBERT).
-        lacking = (
-            (number, sorted(every - held)[0])
-            for number, held in sorted(numbers.items())
-            if number > 0 and every - held - numbers.get(0, set())
-        )
-        odd = next(((n, name) for n, name in lacking if _in_most(numbers, name)), None)
+        counts = Counter(name for held in numbers.values() for name in held)
+        usual = {name for name, count in counts.items() if 2 * count > len(numbers)}
+        # A first layer that differs from all others is the rule in some models (ModernBERT's has no norm).
+        lacking = ((number, usual - held) for number, held in sorted(numbers.items()) if number > 0)
+        odd = next(((number, min(names)) for number, names in lacking if names), None)
         if odd is not None:
             yield f"Layer {odd[0]} of {container} lacks {odd[1]}, which most layers have."
-
-
-def _in_most(numbers: dict[int, set[str]], name: str) -> bool:
-    return 2 * sum(name in held for held in numbers.values()) > len(numbers)
 
 
 def _mixed_prefixes(layers: Layers) -> Iterator[str]:

@@ -72,7 +72,8 @@ class Architecture:
             `attribute_map`.
         derive: Sizes that are no field themselves, from the complete configuration.
         tied: Groups of names that are one tensor in the model; a file needs any one of a group.
-        ignored: Regular expressions; stored names in which one is found are dropped without a word.
+        ignored: Regular expressions; a stored name that no tensor takes and in which one is found goes
+            unreported: the class's `_keys_to_ignore_on_load_unexpected`.
         remote_code: Repositories whose code defines the class, for one that transformers does not have.
         source: Where this was read: URL with version.
     """

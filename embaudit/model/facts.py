@@ -75,7 +75,7 @@ class ValueScans:
 
     Attributes:
         checkpoint: Its name.
-        scans: One for each tensor that holds a value that is not finite.
+        scans: One for each tensor that holds a value that is not finite, or would not be in float16.
     """
 
     checkpoint: str

@@ -1,4 +1,4 @@
-"""What a tensor's values hold that no healthy weight does: NaN and infinities."""
+"""What a tensor's values hold that no healthy weight does: NaN, infinities, numbers beyond float16."""
 
 import attrs
 
@@ -16,6 +16,8 @@ class ValueScan:
         n_inf: Elements that are infinite, of either sign.
         n_negative_inf: Those of `n_inf` that are minus infinity, as attention masks hold on purpose. For
             complex elements, those with a part that is minus infinity.
+        n_beyond_float16: Elements that are finite, and that float16 rounds to infinity: of a magnitude of
+            65,520 or more. A complex element counts if either part does.
         first_nan: Index of the first NaN in C order, or None.
         first_inf: Index of the first infinity in C order, or None.
     """
@@ -24,6 +26,7 @@ class ValueScan:
     n_nan: int = 0
     n_inf: int = 0
     n_negative_inf: int = 0
+    n_beyond_float16: int = 0
     first_nan: tuple[int, ...] | None = None
     first_inf: tuple[int, ...] | None = None
 

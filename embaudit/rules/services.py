@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from embaudit.loaders.harmless import why_harmless
 from embaudit.model.checkpoint import Checkpoint
-from embaudit.model.facts import Loads
+from embaudit.model.facts import Loads, ValueScans
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.prediction import PredictedLoad
 from embaudit.model.tensor_map import TensorMap
 from embaudit.model.words import plural
 from embaudit.rules.behaviours import affected_by, every_load, who, wider
-from embaudit.rules.evidence import listed
+from embaudit.rules.evidence import listed, some
 from embaudit.rules.registry import rule
 
 
@@ -93,3 +93,26 @@ def weights_are_narrowed(loads: Loads, checkpoint: Checkpoint) -> Iterator[Obser
                 remedy="Ask for the type that the file has, or accept the rounding and compare embeddings.",
                 severity=Severity.WARNING if overflows and "bfloat16" in wide else None,
             )
+
+
+@rule("EMB223", Severity.ERROR)
+def values_overflow(loads: Loads, scans: ValueScans) -> Iterator[Observation]:
+    """Weights become infinite in the type in which a loader computes.
+
+    float16 ends at 65,504. A larger weight is cast to infinity without a message, and the embeddings that it
+    enters are infinite or NaN. Only an audit at depth full looks at the values.
+    """
+    of_type = [load for load in every_load(loads) if load.dtype == "float16"]
+    affected = [load for load in of_type if scans.checkpoint in load.files]
+    large = [scan for scan in scans.scans if scan.n_beyond_float16]
+    if affected and large:
+        yield Observation(
+            message=(
+                f"{who(affected)} computes in float16, in which"
+                f" {plural(sum(scan.n_beyond_float16 for scan in large), 'weight')} of"
+                f" {some([scan.name for scan in large])} would be infinite."
+            ),
+            where=Where(path=scans.checkpoint, tensor=large[0].name),
+            evidence={**affected_by(affected), "tensors": listed(scan.name for scan in large)},
+            remedy="Ask for float32 or bfloat16.",
+        )

@@ -96,14 +96,14 @@ def without_field(field: str) -> Settings:
     return lambda model: {name: value for name, value in model.config.items() if name != field}
 
 
-def with_layers(difference: int) -> Settings:
-    """With so many layers more, or less, than are stored."""
+def with_layers(count: Callable[[int], Any]) -> Settings:
+    """With another number of layers than are stored, as a function of theirs."""
 
     def change(model: TinyModel) -> dict[str, Any]:
         counts = set(model.architecture.repeats.values())
         aliases = model.architecture.aliases
         fields = [field for field in model.config if aliases.get(field, field) in counts]
-        return {**model.config, **{field: model.config[field] + difference for field in fields}}
+        return {**model.config, **{field: count(model.config[field]) for field in fields}}
 
     return change
 
@@ -360,8 +360,14 @@ _TYPES = {
 }
 
 _SETTINGS = {
-    "fewer-layers-in-config": Damage(config=with_layers(-1)),
-    "more-layers-in-config": Damage(config=with_layers(1)),
+    "fewer-layers-in-config": Damage(config=with_layers(lambda count: count - 1)),
+    "more-layers-in-config": Damage(config=with_layers(lambda count: count + 1)),
+    "no-layers-in-config": Damage(config=with_layers(lambda _count: 0)),
+    "negative-layers-in-config": Damage(config=with_layers(lambda _count: -1)),
+    "layers-in-config-as-text": Damage(config=with_layers(str)),
+    "layers-in-config-as-fraction": Damage(config=with_layers(float)),
+    "layers-in-config-null": Damage(config=with_layers(lambda _count: None)),
+    "heads-that-do-not-divide": Damage(config=with_fields(num_attention_heads=3)),
     "no-model-type": Damage(config=without_field("model_type")),
     "model-type-unknown": Damage(config=with_fields(model_type="nobodys_own")),
     "model-type-null": Damage(config=with_fields(model_type=None)),

@@ -89,6 +89,17 @@ class FloatFormat:
         return self.magnitude_mask & ~((1 << self.mantissa_bits) - 1)
 
     @property
+    def first_beyond_float16(self) -> int:
+        """The least code, sign aside, whose number float16 rounds to infinity: 65,520 or the next above it.
+
+        65,520 lies half-way between the largest float16, 65,504, and 2**16, and is rounded to even, upwards
+        (IEEE 754-2019, section 4.3.1). Above every finite code in formats that do not reach so far.
+        """
+        # 65520 is 2**15 * (1 + 2047/2048); a mantissa that is rounded up to 1 carries into the exponent.
+        mantissa = -((-2047 << self.mantissa_bits) // 2048)
+        return ((15 + self.bias) << self.mantissa_bits) + mantissa
+
+    @property
     def nan(self) -> int:
         """The code of a quiet NaN."""
         match self.special:
@@ -204,6 +215,14 @@ def is_nan(words: Words, number: FloatFormat) -> Mask:
     if number.special is not Special.IEEE:
         return not_finite(words, number)
     return np.greater(_magnitude(words, number), number.infinity)
+
+
+def beyond_float16(words: Words, number: FloatFormat) -> Mask:
+    """Which words hold NaN, an infinity, or a finite number that float16 rounds to infinity."""
+    if number.special is Special.FNUZ:
+        return not_finite(words, number)
+    first = min(number.first_beyond_float16, number.largest_regular + 1)
+    return np.greater_equal(_magnitude(words, number), first)
 
 
 def _magnitude(words: Words, number: FloatFormat) -> Words:

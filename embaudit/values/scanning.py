@@ -1,4 +1,4 @@
-"""Finding NaN and infinities in one tensor, box by box."""
+"""Finding NaN, infinities, and what would become infinite in float16, in one tensor, box by box."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import numpy as np
 from embaudit.model.files import Reader
 from embaudit.model.tensors import TensorInfo
 from embaudit.model.values import ValueScan
-from embaudit.values.encodings import FloatFormat, Mask, encoding_of, is_nan, not_finite
+from embaudit.values.encodings import FloatFormat, Mask, beyond_float16, encoding_of, is_nan, not_finite
 from embaudit.values.layout import Box, Grid, compact_grid, unravel
 from embaudit.values.tiles import Source, open_sources, read_box
 from embaudit.values.workers import PART_BYTES, Work, done
@@ -22,6 +22,7 @@ class Found:
     n_nan: int = 0
     n_inf: int = 0
     n_negative_inf: int = 0
+    n_beyond_float16: int = 0
     first_nan: int | None = None
     first_inf: int | None = None
 
@@ -66,24 +67,27 @@ class _Scanning:
             n_nan=found.n_nan,
             n_inf=found.n_inf,
             n_negative_inf=found.n_negative_inf,
+            n_beyond_float16=found.n_beyond_float16,
             first_nan=None if found.first_nan is None else unravel(found.first_nan, tensor.shape),
             first_inf=None if found.first_inf is None else unravel(found.first_inf, tensor.shape),
         )
 
     def _scan_box(self, box: Box, workspace: Workspace) -> Found:
         words = read_box(self.source, box, workspace, "left")
-        suspects = not_finite(words, self.number)
+        suspects = beyond_float16(words, self.number)
         if not suspects.any():
             return Found()
         nan = is_nan(words, self.number)
-        infinite = suspects & ~nan
+        infinite = not_finite(words, self.number) & ~nan
         negative = infinite & (words > words.dtype.type(self.number.magnitude_mask))
+        special = self._elements(nan | infinite)
         nan = self._elements(nan)
         infinite = self._elements(infinite) & ~nan
         return Found(
             n_nan=int(np.count_nonzero(nan)),
             n_inf=int(np.count_nonzero(infinite)),
             n_negative_inf=int(np.count_nonzero(self._elements(negative) & infinite)),
+            n_beyond_float16=int(np.count_nonzero(self._elements(suspects) & ~special)),
             first_nan=self._first(nan, box),
             first_inf=self._first(infinite, box),
         )
@@ -104,6 +108,7 @@ def _total(parts: Sequence[Found]) -> Found:
         n_nan=sum(part.n_nan for part in parts),
         n_inf=sum(part.n_inf for part in parts),
         n_negative_inf=sum(part.n_negative_inf for part in parts),
+        n_beyond_float16=sum(part.n_beyond_float16 for part in parts),
         first_nan=min((part.first_nan for part in parts if part.first_nan is not None), default=None),
         first_inf=min((part.first_inf for part in parts if part.first_inf is not None), default=None),
     )

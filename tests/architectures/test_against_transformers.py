@@ -16,6 +16,7 @@ from embaudit.model.architecture import Architecture, ExpectedModel, Role
 from embaudit.testing.tiny_models import TINY_CONFIGS
 
 Shapes = Mapping[str, tuple[int, ...]]
+Fields = Mapping[str, st.SearchStrategy[Any]]
 
 NATIVE = [known for known in ARCHITECTURES.values() if not known.remote_code]
 each_architecture = pytest.mark.parametrize("architecture", NATIVE, ids=[known.name for known in NATIVE])
@@ -116,8 +117,8 @@ def test_names_around_the_model_are_those_of_the_class(architecture: Architectur
 @pytest.mark.parametrize("own_first", [True, False], ids=["own spelling first", "other spelling first"])
 def test_of_two_spellings_the_same_one_counts(own_first: bool) -> None:
     """Where `config.json` has both spellings of a field, the class and embaudit take the same one."""
-    both = {"dim": 16, "hidden_size": 24} if own_first else {"hidden_size": 24, "dim": 16}
-    fields = {"model_type": "distilbert", **both}
+    both: Mapping[str, Any] = {"dim": 16, "hidden_size": 24} if own_first else {"hidden_size": 24, "dim": 16}
+    fields: Mapping[str, Any] = {"model_type": "distilbert", **both}
 
     assert complete_config(ARCHITECTURES["distilbert"], fields)["dim"] == config_of(fields).dim
 
@@ -132,7 +133,7 @@ def test_distances_are_not_learned_any_more(name: str) -> None:
 
 
 sizes = st.integers(min_value=1, max_value=12)
-BERT_FIELDS = {
+BERT_FIELDS: Fields = {
     "vocab_size": sizes,
     "hidden_size": st.sampled_from([4, 6, 8, 12]),
     "num_attention_heads": st.integers(min_value=1, max_value=4),
@@ -142,9 +143,9 @@ BERT_FIELDS = {
     "type_vocab_size": st.integers(min_value=0, max_value=3),
     "pad_token_id": st.none(),
 }
-DECODER_FIELDS = {"is_decoder": st.booleans(), "add_cross_attention": st.booleans()}
-EMBEDDING_SIZE = {"embedding_size": st.sampled_from([4, 6, 8, 12])}
-RANDOM_FIELDS = {
+DECODER_FIELDS: Fields = {"is_decoder": st.booleans(), "add_cross_attention": st.booleans()}
+EMBEDDING_SIZE: Fields = {"embedding_size": st.sampled_from([4, 6, 8, 12])}
+RANDOM_FIELDS: Mapping[str, tuple[Fields, Fields]] = {
     "bert": (BERT_FIELDS, {**DECODER_FIELDS, **EMBEDDING_SIZE}),
     "albert": (
         {**BERT_FIELDS, **EMBEDDING_SIZE},

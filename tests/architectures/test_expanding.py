@@ -113,7 +113,7 @@ def test_a_field_may_be_left_out_or_spelled_otherwise(config: Mapping[str, Any],
     assert complete_config(PLAIN, config)["hidden_size"] == hidden_size
 
 
-NO_SIZES: Mapping[str, object] = {
+NO_SIZES: Mapping[str, Any] = {
     "negative": -1,
     "very negative": -(10**30),
     "beyond 64 bits": 2**63,
@@ -130,7 +130,7 @@ NO_SIZES: Mapping[str, object] = {
 
 @pytest.mark.parametrize("value", NO_SIZES.values(), ids=NO_SIZES)
 @pytest.mark.parametrize("field", ["vocab_size", "d_model", "num_hidden_layers"])
-def test_a_value_that_is_no_size_is_a_format_error(field: str, value: object) -> None:
+def test_a_value_that_is_no_size_is_a_format_error(field: str, value: Any) -> None:
     """The error names the file and the field in its own spelling."""
     named = complete_config(PLAIN, {field: value})
     own_spelling = next(name for name in named if named[name] is value)
@@ -141,10 +141,20 @@ def test_a_value_that_is_no_size_is_a_format_error(field: str, value: object) ->
 
 
 @pytest.mark.parametrize("value", [-1, 0.0, "", "yes", None, []], ids=repr)
-def test_a_value_that_is_no_truth_is_a_format_error(value: object) -> None:
+def test_a_value_that_is_no_truth_is_a_format_error(value: Any) -> None:
     """Python would find each of them true or false; configuration classes refuse them or disagree."""
     with pytest.raises(FormatError, match="qkv_bias"):
         expected_model(PLAIN, {**SETTINGS, "qkv_bias": value})
+
+
+@pytest.mark.parametrize("name", ["bert", "albert", "distilbert", "mpnet", "electra", "deberta-v2"])
+def test_pruned_heads_are_a_format_error(name: str) -> None:
+    """Layers then differ in shape, in a way that is not worked out; an empty list of them is as none."""
+    config = TINY_CONFIGS[name][0]
+
+    assert expected_model(ARCHITECTURES[name], {**config, "pruned_heads": {}}).tensors
+    with pytest.raises(FormatError, match="pruned_heads"):
+        expected_model(ARCHITECTURES[name], {**config, "pruned_heads": {"0": [1]}})
 
 
 def test_a_missing_field_is_a_format_error() -> None:

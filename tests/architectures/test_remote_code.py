@@ -1,7 +1,7 @@
 """Architectures whose code stands in repositories, held against what others say about them.
 
-None of that code is run here. Transformers 5 maps three of these namings onto classes of its own, and the sizes
-of published models are known.
+None of that code is run here. Transformers 5 maps three of these namings onto classes of its own, and the
+sizes of published models are known.
 """
 
 import json
@@ -18,7 +18,7 @@ from transformers import AutoModel, PreTrainedModel
 
 from embaudit.architectures import ARCHITECTURES, architectures_of, expected_model
 from embaudit.errors import FormatError
-from embaudit.model.architecture import Role
+from embaudit.model.architecture import Architecture, Role
 from embaudit.testing.tiny_models import TINY_CONFIGS, tiny_weights
 
 REMOTE = [known for known in ARCHITECTURES.values() if known.remote_code]
@@ -62,7 +62,7 @@ def test_transformers_maps_every_tensor_onto_its_own_class(
 
     model, told = load(tmp_path, weights, native)
 
-    assert not (told["missing_keys"] or told["unexpected_keys"] or told["mismatched_keys"])
+    assert [told[keys] for keys in ("missing_keys", "unexpected_keys", "mismatched_keys")] == [set()] * 3
     assert torch.equal(_values(weights), _values(dict(model.named_parameters())))
 
 
@@ -183,7 +183,7 @@ NUMBERS = ("vocab_size", "hidden_size", "num_hidden_layers", "n_embd", "n_inner"
     "value", [-1, "12", True, [], {}, 10**5000], ids=["negative", "text", "truth", "array", "object", "huge"]
 )
 @pytest.mark.parametrize("architecture", REMOTE, ids=[known.name for known in REMOTE])
-def test_what_is_no_size_is_refused(architecture: Any, value: Any) -> None:
+def test_what_is_no_size_is_refused(architecture: Architecture, value: Any) -> None:
     """A size of another kind ends in a `FormatError` that names the field, never in another error."""
     config = TINY_CONFIGS[architecture.name][-1]
     for field in set(NUMBERS) & set(config):

@@ -9,6 +9,7 @@ that it ended in; where it ended in one, `ignoring_sizes` is what came of a seco
 """
 
 import hashlib
+import io
 import json
 import logging
 import sys
@@ -37,7 +38,9 @@ def main() -> None:
     transformers_logging.disable_progress_bar()
     transformers_logging.disable_default_handler()
     transformers_logging.add_handler(spoken)
-    for line in sys.stdin:
+    # Code from a repository is asked about on standard input; here nobody answers.
+    folders, sys.stdin = sys.stdin, io.StringIO()
+    for line in folders:
         folder = line.rstrip("\n")
         sys.stdout.write(json.dumps(load(folder, spoken)) + "\n")
         sys.stdout.flush()

@@ -41,6 +41,7 @@ MODELS: Mapping[str, Model] = {
         f"{name}-distances": (name, {**TINY_CONFIGS[name][0], "position_embedding_type": "relative_key"})
         for name in LEARN_DISTANCES
     },
+    "distilbert-two-spellings": ("distilbert", {**TINY_CONFIGS["distilbert"][0], "hidden_size": 18}),
 }
 each_model = pytest.mark.parametrize("model", [key for key in MODELS if MODELS[key][0] not in ONLY_IN_5])
 

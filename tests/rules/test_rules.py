@@ -124,6 +124,7 @@ SAFETENSORS, BFLOAT16 = (
     make_checkpoint((make_tensor("a", dtype=dtype),), name="model.safetensors")
     for dtype in (DType.FLOAT32, DType.BFLOAT16)
 )
+LARGE = ValueScans(checkpoint="model.safetensors", scans=(ValueScan(name="a", n_beyond_float16=1),))
 DAMAGED_MAP = a_map(make_pair("a", values=Agreement.DIFFERENT), depth=Depth.FULL)
 BUFFER = "embeddings.position_ids"
 
@@ -891,6 +892,17 @@ CASES = (
         "EMB222",
         "float16 weights, computed in float32",
         (Loads(predictions=(make_prediction(make_load()),)), BFLOAT16),
+    ),
+    Case(
+        "EMB223",
+        "a weight of 100,000, computed in float16",
+        (Loads(predictions=(make_prediction(make_load(dtype="float16")),)), LARGE),
+        ((E, "model.safetensors: a"),),
+    ),
+    Case(
+        "EMB223",
+        "a weight of 100,000, computed in float32",
+        (Loads(predictions=(make_prediction(make_load()),)), LARGE),
     ),
 )
 

@@ -39,6 +39,11 @@ def first_true(mask: torch.Tensor) -> tuple[int, ...] | None:
     return tuple(mask.nonzero()[0].tolist()) if mask.any() else None
 
 
+def beyond_float16(numbers: torch.Tensor) -> torch.Tensor:
+    """Which finite numbers torch makes infinite when it casts them to float16."""
+    return numbers.half().isinf() & ~numbers.isinf()
+
+
 def scan_by_torch(tensor: torch.Tensor) -> ValueScan:
     """What torch says of each element."""
     wide = tensor if tensor.is_complex() else tensor.double()
@@ -50,6 +55,7 @@ def scan_by_torch(tensor: torch.Tensor) -> ValueScan:
         n_nan=int(nan.sum()),
         n_inf=int(inf.sum()),
         n_negative_inf=int(negative.sum()),
+        n_beyond_float16=int((beyond_float16(parts).any(-1) & ~nan & ~inf).sum()),
         first_nan=first_true(nan),
         first_inf=first_true(inf),
     )
@@ -58,7 +64,7 @@ def scan_by_torch(tensor: torch.Tensor) -> ValueScan:
 @hypothesis.settings(deadline=None)
 @given(dtype=st.sampled_from(FLOATS), seed=st.integers(0, 2**16), transpose=st.booleans())
 def test_scans_say_what_torch_says(dtype: torch.dtype, seed: int, transpose: bool, store: Store) -> None:
-    """Counts and first indices of NaN and infinities are torch's, for random bits in any layout."""
+    """Counts and first indices of what is special are torch's, for random bits in any layout."""
     generator = torch.Generator().manual_seed(seed)
     content = torch.randint(0, 256, (90 * 50 * dtype.itemsize,), dtype=torch.uint8, generator=generator)
     # Full exponents are rare among random bits: every 16th byte is made part of one.

@@ -16,24 +16,32 @@ from embaudit.loaders.sentence_transformers.modules import ModuleType
 from embaudit.model.frozen import frozen_mapping
 
 RELEASES = tuple(
-    "2.0.0 2.1.0 2.2.0 2.2.1 2.2.2 2.3.0 2.3.1 2.4.0 2.5.0 2.5.1 2.6.0 2.6.1 2.7.0 3.0.0 3.0.1 3.1.0 3.1.1 3.2.0"
-    " 3.2.1 3.3.0 3.3.1 3.4.0 3.4.1 4.0.0 4.0.1 4.0.2 4.1.0 5.0.0 5.1.0 5.1.1 5.1.2 5.2.0 5.2.1 5.2.2 5.2.3 5.3.0"
-    " 5.4.0 5.4.1 5.5.0 5.5.1 5.6.0 5.6.1 5.7.0 6.0.0 6.0.1 6.1.0 6.2.0".split()
+    f"{series}.{patch}"
+    for series, patches in (
+        *(
+            ("2.0", "0"),
+            ("2.1", "0"),
+            ("2.2", "012"),
+            ("2.3", "01"),
+            ("2.4", "0"),
+            ("2.5", "01"),
+            ("2.6", "01"),
+        ),
+        *(("2.7", "0"), ("3.0", "01"), ("3.1", "01"), ("3.2", "01"), ("3.3", "01"), ("3.4", "01")),
+        *(("4.0", "012"), ("4.1", "0"), ("5.0", "0"), ("5.1", "012"), ("5.2", "0123"), ("5.3", "0")),
+        *(
+            ("5.4", "01"),
+            ("5.5", "01"),
+            ("5.6", "01"),
+            ("5.7", "0"),
+            ("6.0", "01"),
+            ("6.1", "0"),
+            ("6.2", "0"),
+        ),
+    )
+    for patch in patches
 )
 """Every release on PyPI from 2.0.0 on."""
-
-
-class ForeignClass(str, enum.Enum):
-    """What becomes of a module class that is not one of the package's own, unless code is trusted."""
-
-    BY_NAME = "by-name"
-    """It is imported like any installed package; files of the repository are not looked at."""
-    FROM_FOLDER = "from-folder"
-    """Of a local folder the repository's own file is run; else it is imported like an installed package."""
-    REFUSED = "refused"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class NeedsSettings(str, enum.Enum):
@@ -62,7 +70,8 @@ class SentenceTransformersEra(Era):
         passes_model_arguments: Whether `model_args` of the settings reach the model.
         encoder_only: `model_type`s of which only the encoder is loaded.
         finds_adapters: Whether an `adapter_config.json` is looked for before transformers does.
-        foreign: What becomes of classes that are not the package's own.
+        runs_repository_code: Whether a class that is not the package's own may come from the repository,
+            not only from an installed package.
         converts: Whether a repository of another `model_type` is loaded by default modules instead.
         default_prompts: Names of prompts that are there without being declared, or None if a default prompt
             is not checked.
@@ -81,7 +90,7 @@ class SentenceTransformersEra(Era):
     passes_model_arguments: bool = False
     encoder_only: tuple[str, ...] = ()
     finds_adapters: bool = False
-    foreign: ForeignClass = ForeignClass.BY_NAME
+    runs_repository_code: bool = False
     converts: bool = False
     default_prompts: tuple[str, ...] | None = None
     requirements: bool = False
@@ -191,7 +200,7 @@ _3_1 = attrs.evolve(
     versions=">=3.1,<3.2",
     transformers=SpecifierSet(">=4.38.0,<5.0.0"),
     tensors_only=True,
-    foreign=ForeignClass.FROM_FOLDER,
+    runs_repository_code=True,
     sources=_sources("3.1.0", "SentenceTransformer.py", "models/Dense.py"),
 )
 _3_2 = attrs.evolve(
@@ -248,7 +257,6 @@ _6_0 = attrs.evolve(
     versions=">=6,<6.2",
     transformers=SpecifierSet(">=5.0.0,<6.0.0"),
     classes=m.by_paths_6(_TYPES_6),
-    foreign=ForeignClass.REFUSED,
     requirements=True,
     sources=_sources("6.0.0", *_NEW_PLACES, "util/misc.py", "util/environment.py"),
 )

@@ -44,7 +44,9 @@ def join_loads(loads: Iterable[PredictedLoad]) -> PredictedLoad:
         files=_sorted(load.files for load in reached),
         missing_keys=_sorted(load.missing_keys for load in reached),
         unexpected_keys=_sorted(load.unexpected_keys for load in reached),
-        mismatched_keys=tuple(sorted(_all(load.mismatched_keys for load in reached), key=lambda key: key.name)),
+        mismatched_keys=tuple(
+            sorted(_all(load.mismatched_keys for load in reached), key=lambda key: key.name)
+        ),
         renamed_keys={old: new for load in reached for old, new in load.renamed_keys.items()},
         misread_keys=tuple(sorted(_all(load.misread_keys for load in reached), key=lambda key: key.name)),
         harmless_keys=_sorted(load.harmless_keys for load in reached),

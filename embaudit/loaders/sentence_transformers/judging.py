@@ -72,15 +72,18 @@ def _refused_mode(mode: JSON) -> Judgement:
 
 
 _ACTIVATIONS = frozenset(
-    "CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid LogSoftmax Mish PReLU"
-    " ReLU ReLU6 RReLU SELU SiLU Sigmoid Softmax Softmax2d Softmin Softplus Softshrink Softsign Tanh"
-    " Tanhshrink".split()
+    {
+        *("CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid"),
+        *("Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish"),
+        *("PReLU", "ReLU", "ReLU6", "RReLU", "SELU", "SiLU"),
+        *("Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink"),
+        *("Softsign", "Tanh", "Tanhshrink"),
+    }
 )
 """The classes of `torch.nn.modules.activation` (torch 2.13) that can be made without arguments."""
-_ACTIVATION_PATHS = (
-    frozenset(f"{home}.{name}" for home in ("torch.nn", "torch.nn.modules.activation") for name in _ACTIVATIONS)
-    | {"torch.nn.Identity", "torch.nn.modules.linear.Identity"}
-)
+_ACTIVATION_PATHS = frozenset(
+    f"{home}.{name}" for home in ("torch.nn", "torch.nn.modules.activation") for name in _ACTIVATIONS
+) | {"torch.nn.Identity", "torch.nn.modules.linear.Identity"}
 
 
 def judge_dense_2(settings: Mapping[str, JSON]) -> Judgement | None:
@@ -92,7 +95,9 @@ def judge_dense_5_4_1(settings: Mapping[str, JSON]) -> Judgement | None:
     """`activation_function` from 5.4.1 on: only what torch has; for any other path Tanh, with a warning."""
     path = settings.get("activation_function", "torch.nn.Tanh")
     if isinstance(path, str) and not path.startswith("torch."):
-        reason = f"The activation {quoted(path)} is not torch's, so Tanh is used in its place, with a warning."
+        reason = (
+            f"The activation {quoted(path)} is not torch's, so Tanh is used in its place, with a warning."
+        )
         return Judgement(Outcome.FAITHFUL, reason)
     return _judge_activation(path)
 

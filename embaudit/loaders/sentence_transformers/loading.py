@@ -7,6 +7,7 @@ without transformers. Nothing is reported by them: what does not fit is an error
 from collections.abc import Iterator
 
 import attrs
+from packaging.version import Version
 
 from embaudit.errors import FormatError
 from embaudit.formats.fields import OBJECT, TEXT, examples, expect, inside, quoted, take
@@ -31,12 +32,14 @@ class Sight:
     Attributes:
         repository: The repository.
         era: How sentence-transformers does it.
-        transformers: How transformers beneath it does, or None if no module stands on it.
+        transformers: How transformers beneath it does.
+        releases: The releases of transformers of which that is so.
     """
 
     repository: Repository
     era: SentenceTransformersEra
-    transformers: Setting[TransformersEra] | None = None
+    transformers: Setting[TransformersEra]
+    releases: tuple[Version, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -222,7 +225,9 @@ def _load_table(checkpoint: Checkpoint, name: str) -> PredictedLoad:
     """A load of one two-dimensional tensor, by name; whatever else is stored is dropped without a word."""
     table = _take_table(checkpoint, name)
     others = tuple(sorted(set(checkpoint.tensors) - {name}))
-    reason = f"Of {checkpoint.name} only {quoted(name)} is taken; {examples(others)} dropped." if others else ""
+    reason = (
+        f"Of {checkpoint.name} only {quoted(name)} is taken; {examples(others)} dropped." if others else ""
+    )
     return PredictedLoad(
         loader=NAME,
         outcome=Outcome.FAITHFUL,

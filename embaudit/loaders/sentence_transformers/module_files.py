@@ -59,7 +59,7 @@ def weighted_layer_tensors(settings: Settings) -> Shapes:
 
 
 def lstm_tensors(settings: Settings) -> Shapes:
-    """`LSTM`: `torch.nn.LSTM` under the name `encoder`, in both directions unless the settings say otherwise."""
+    """`LSTM`: `torch.nn.LSTM` under the name `encoder`, in both directions unless it is told not to."""
     n_in, hidden = _renamed_size(settings, "embedding_dimension"), _size(settings, "hidden_dim")
     directions = ("", "_reverse") if settings.get("bidirectional", True) else ("",)
     layers = _bounded(_size(settings, "num_layers", 1), "num_layers")

@@ -50,8 +50,6 @@ def load_transformer(sight: Sight, place: Place) -> Iterator[PredictedLoad]:
     if sight.era.finds_adapters and place.path("adapter_config.json") in sight.repository.snapshot.files:
         yield from _load_adapter(sight, place)
         return
-    if sight.transformers is None:
-        return
     loads = load_model(
         sight.repository,
         sight.transformers,
@@ -90,12 +88,11 @@ def _load_adapter(sight: Sight, place: Place) -> Iterator[PredictedLoad]:
     adapter = place.path("adapter_config.json")
     base = document(sight.repository, adapter).get("base_model_name_or_path")
     shown = quoted(base) if isinstance(base, str) else "not named"
-    told = "peft" in sight.repository_settings
-    if not told:
-        reason = f"{adapter} is found, and without peft no adapter can be loaded."
-        yield attrs.evolve(make_load(Outcome.REFUSED, reason), beneath="no peft")
-    reason = f"{adapter} is found, and its base model, {shown}, lies outside of this repository."
-    yield attrs.evolve(make_load(Outcome.UNKNOWN, reason), beneath="" if told else "peft")
+    if "peft" in sight.transformers.beneath:
+        reason = f"{adapter} is found, and its base model, {shown}, lies outside of this repository."
+        yield make_load(Outcome.UNKNOWN, reason)
+    else:
+        yield make_load(Outcome.REFUSED, f"{adapter} is found, and without peft no adapter can be loaded.")
 
 
 def _architecture(sight: Sight, place: Place) -> str | None:
@@ -111,7 +108,7 @@ def _with_dtype(load: PredictedLoad, options: Mapping[str, JSON], sight: Sight) 
     if given is None or load.outcome is Outcome.REFUSED:
         return load
     name, value = given
-    before = sight.transformers is None or sight.transformers.era.since < _FIRST_WITH_DTYPE
+    before = sight.transformers.era.since < _FIRST_WITH_DTYPE
     if value not in {*map(str, DType)} or (name == "dtype" and before):
         unknown = Outcome.UNKNOWN if load.outcome is Outcome.FAITHFUL else load.outcome
         reason = f"embaudit cannot tell what this version makes of the {name} in the settings of the module."

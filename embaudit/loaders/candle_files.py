@@ -1,0 +1,133 @@
+"""Which weight file a program that stands on candle opens, and what it does told as a prediction.
+
+Knows how the files of a repository are chosen by name and opened by what they are called. Which names come
+first, and what the program asks of the file, is for the modules of the programs.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from embaudit.loaders.candle_models import CandleLoad
+from embaudit.loaders.candle_reading import CandleRead, CandleReader, read_with_candle
+from embaudit.loaders.harmless import why_harmless
+from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
+from embaudit.model.files import FileKind, Snapshot
+from embaudit.model.prediction import Outcome, PredictedLoad
+from embaudit.model.repository import Repository
+from embaudit.model.words import plural
+
+_WEIGHT_KINDS = frozenset({FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX, FileKind.FOREIGN_WEIGHTS})
+_NAMED = 3
+"""Tensors that one reason names."""
+
+
+@attrs.frozen(kw_only=True)
+class OpenedFile:
+    """The weight file that is opened, and what candle makes of it.
+
+    Attributes:
+        path: The file or the index; empty if there is none to open.
+        files: It and its shards.
+        read: What candle makes of it.
+        doubt: Why embaudit does not know what is in it, one sentence; empty if it does.
+    """
+
+    path: str = ""
+    files: tuple[str, ...] = ()
+    read: CandleRead = CandleRead()
+    doubt: str = ""
+
+
+def open_first(repository: Repository, names: Sequence[str], reader: CandleReader) -> OpenedFile:
+    """The first of these files that the repository has, read with candle.
+
+    Args:
+        repository: Where to look.
+        names: Paths of files and indexes, the preferred one first.
+        reader: The state of candle's readers.
+    """
+    path = next((name for name in names if name in repository.snapshot.files), "")
+    if not path:
+        wanted = " nor ".join(f"`{name}`" for name in names)
+        return OpenedFile(read=CandleRead(refusal=f"The repository has neither {wanted}."))
+    checkpoint = repository.checkpoints.get(path)
+    if checkpoint is None:
+        return _open_unread(repository, path)
+    files = tuple(sorted({path, *checkpoint.files}))
+    return OpenedFile(path=path, files=files, read=_read_by_name(path, checkpoint, reader))
+
+
+def _open_unread(repository: Repository, path: str) -> OpenedFile:
+    """A file whose header embaudit could not read, and which candle may read all the same."""
+    unreadable = repository.unreadable.get(path)
+    problem = unreadable.problem if unreadable is not None else "its header was not read"
+    return OpenedFile(path=path, files=(path,), doubt=f"What is in `{path}` is not known: {problem}.")
+
+
+def _read_by_name(path: str, checkpoint: Checkpoint, reader: CandleReader) -> CandleRead:
+    """What candle makes of a file: its name decides which reader it meets."""
+    is_called_safetensors = ".safetensors" in path.rpartition("/")[2]
+    if is_called_safetensors != (checkpoint.format is CheckpointFormat.SAFETENSORS):
+        return CandleRead(refusal=f"`{path}` is a {checkpoint.format} file, which its name denies.")
+    return read_with_candle(checkpoint, reader)
+
+
+def predict_candle(
+    repository: Repository,
+    opened: OpenedFile,
+    load: CandleLoad,
+    *,
+    sources: tuple[str, ...] = (),
+    reasons: Iterable[str] = (),
+) -> PredictedLoad:
+    """What a candle model takes from a file, as a prediction.
+
+    Args:
+        repository: What the file belongs to.
+        opened: The file.
+        load: What the model takes of it.
+        sources: Where it can be read that the program does so.
+        reasons: What else is to be said, before the rest.
+    """
+    dropped = [name for name in load.unexpected_keys if why_harmless(name) is None]
+    is_refused = load.outcome is Outcome.REFUSED
+    return PredictedLoad(
+        loader="",
+        outcome=load.outcome,
+        files=opened.files,
+        ignored_files=_ignored(repository.snapshot, opened.files),
+        missing_keys=load.missing_keys,
+        unexpected_keys=load.unexpected_keys,
+        mismatched_keys=load.mismatched_keys,
+        renamed_keys=load.renamed_keys,
+        misread_keys=load.misread_keys,
+        harmless_keys=tuple(name for name in load.unexpected_keys if name not in frozenset(dropped)),
+        dtype="float32",
+        silent=not is_refused and bool(dropped or load.misread_keys),
+        reasons=(*reasons, *_reasons(load, opened.read, dropped)),
+        sources=sources,
+    )
+
+
+def _ignored(snapshot: Snapshot, used: Iterable[str]) -> tuple[str, ...]:
+    weights = {path for path, entry in snapshot.files.items() if entry.kind in _WEIGHT_KINDS}
+    return tuple(sorted(weights.difference(used)))
+
+
+def _reasons(load: CandleLoad, read: CandleRead, dropped: Sequence[str]) -> Iterable[str]:
+    yield from load.refusals
+    if load.misread_keys:
+        first = load.misread_keys[0]
+        yield (
+            f"{plural(len(load.misread_keys), 'tensor')} of {len(load.taken)} come out with wrong values, without an error:"
+            f" {first.reason}. `{first.name}` begins at byte {first.byte_to_read:,} and is read from"
+            f" {first.byte_read:,} on."
+        )
+    if dropped and not load.refusals:
+        named = ", ".join(f"`{name}`" for name in dropped[:_NAMED])
+        more = ", ..." if len(dropped) > _NAMED else ""
+        yield f"{plural(len(dropped), 'stored tensor')} are never asked for: {named}{more}."
+    for name, why in read.skipped.items():
+        yield f"`{name}` is left out with a line on standard error: {why}."
+    yield from load.doubts

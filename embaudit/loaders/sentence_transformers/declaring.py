@@ -1,0 +1,68 @@
+"""What `config_sentence_transformers.json` decides about a load, beyond the kind of model: whether it ends.
+
+Knows default prompts and requirements. Refuses to know what is installed, but for transformers.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from embaudit.errors import FormatError
+from embaudit.formats.fields import OBJECT, inside, quoted, take_optional
+from embaudit.loaders.sentence_transformers.joining import make_load
+from embaudit.loaders.sentence_transformers.judging import CannotTellError
+from embaudit.loaders.sentence_transformers.loading import Sight, document
+from embaudit.loaders.sentence_transformers.places import CONFIG, follows_modules
+from embaudit.model.frozen import JSON
+from embaudit.model.prediction import Outcome, PredictedLoad
+
+
+def check_config(sight: Sight) -> Iterator[PredictedLoad]:
+    """Whether the load ends in an error because of what the repository declares.
+
+    Raises:
+        FormatError: If it does.
+        CannotTellError: If that depends on what is installed.
+    """
+    if CONFIG in sight.repository.snapshot.files and follows_modules(sight.repository, sight.era):
+        config = document(sight.repository, CONFIG)
+        _check_default_prompt(config, sight.era.default_prompts)
+        if sight.era.requirements:
+            _check_requirements(config.get("requirements"), sight)
+    yield make_load(Outcome.FAITHFUL)
+
+
+def _check_default_prompt(config: Mapping[str, JSON], known: tuple[str, ...] | None) -> None:
+    if known is None:
+        return
+    with inside(CONFIG):
+        prompts = take_optional(config, "prompts", OBJECT) or {}
+    default = config.get("default_prompt_name")
+    if default and default not in {*known, *prompts}:
+        shown = quoted(default) if isinstance(default, str) else repr(default)[:80]
+        raise FormatError(f"the default prompt {shown} is none of the prompts", CONFIG)
+
+
+def _check_requirements(requirements: JSON, sight: Sight) -> None:
+    """Hold what the repository asks for against what is known; what cannot be understood is passed over."""
+    if not isinstance(requirements, Mapping):
+        return
+    for package, asked in requirements.items():
+        text = asked.get("specifier", "") if isinstance(asked, Mapping) else asked
+        try:
+            versions = SpecifierSet(text) if isinstance(text, str) else None
+        except InvalidSpecifier:
+            versions = None
+        if versions is not None:
+            _check_requirement(package, versions, sight)
+
+
+def _check_requirement(package: str, versions: SpecifierSet, sight: Sight) -> None:
+    asked = f"{quoted(package)} {quoted(str(versions))}"
+    if package != "transformers":
+        raise CannotTellError(f"The repository requires {asked}; whether that is installed is not known.")
+    fitting = [release for release in sight.releases if versions.contains(release, prereleases=True)]
+    if not fitting:
+        raise FormatError(f"requires {asked}", CONFIG)
+    if len(fitting) < len(sight.releases):
+        raise CannotTellError(f"The repository requires {asked}, which not all of these releases are.")

@@ -1,0 +1,197 @@
+"""What sentence-transformers would do with a repository, module by module, over each transformers beneath.
+
+Knows the order of things in `SentenceTransformer(path)` with no other argument than a path, on CPU with
+torch as backend. Refuses to know what the modules compute, and what tokenizers are.
+"""
+
+from collections.abc import Callable, Iterator
+
+import attrs
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from embaudit.errors import FormatError
+from embaudit.loaders.base import Setting
+from embaudit.loaders.sentence_transformers.declaring import check_config
+from embaudit.loaders.sentence_transformers.eras import SentenceTransformersEra
+from embaudit.loaders.sentence_transformers.joining import join_alternatives, make_load, with_prefix
+from embaudit.loaders.sentence_transformers.judging import CannotTellError
+from embaudit.loaders.sentence_transformers.loading import (
+    Place,
+    Sight,
+    load_nothing,
+    load_state,
+    load_static_table,
+    load_unfollowed,
+    load_word_table,
+    read_settings,
+)
+from embaudit.loaders.sentence_transformers.modules import Takes
+from embaudit.loaders.sentence_transformers.places import (
+    places_of,
+    resolve_class,
+    routes_of,
+    take_folder,
+)
+from embaudit.loaders.sentence_transformers.transformer import load_transformer
+from embaudit.loaders.transformers import TRANSFORMERS
+from embaudit.loaders.transformers.eras import TransformersEra
+from embaudit.model.files import FileKind
+from embaudit.model.prediction import Outcome, PredictedLoad
+from embaudit.model.repository import Repository
+
+_WEIGHT_KINDS = {FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX, FileKind.FOREIGN_WEIGHTS}
+_DEPTH = 8
+"""Routers inside one another that are followed."""
+
+
+def predict(repository: Repository, setting: Setting[SentenceTransformersEra]) -> Iterator[PredictedLoad]:
+    """What the releases of an era would do with a repository, over each transformers beneath them."""
+    wanted = setting.beneath.get("transformers")
+    beneath = list(_transformers(setting, wanted))
+    if not beneath:
+        stands_on = f"This version stands on transformers{setting.era.transformers}"
+        yield make_load(Outcome.UNKNOWN, f"{stands_on}; embaudit knows none of them that is {wanted}.")
+        return
+    runs: list[_Run] = []
+    for transformers, releases in beneath:
+        loads = [
+            _finished(repository, setting.era, load)
+            for load in _loads(
+                Sight(
+                    repository=repository,
+                    era=setting.era,
+                    transformers=transformers,
+                    releases=tuple(releases),
+                )
+            )
+        ]
+        if runs and runs[-1].does(loads):
+            runs[-1].extend(loads, releases)
+        else:
+            runs.append(_Run(loads, releases))
+    for run in runs:
+        yield from run.named() if len(runs) > 1 else run.loads
+
+
+@attrs.define
+class _Run:
+    """Loads, and the neighbouring releases of transformers with which they come out."""
+
+    loads: list[PredictedLoad]
+    releases: list[Version]
+
+    def does(self, loads: list[PredictedLoad]) -> bool:
+        """Whether these loads are the same, wherever it can be read that they come out so."""
+        return [attrs.evolve(load, sources=()) for load in self.loads] == [
+            attrs.evolve(load, sources=()) for load in loads
+        ]
+
+    def extend(self, loads: list[PredictedLoad], releases: list[Version]) -> None:
+        """Take in the releases of the next era, which do the same."""
+        self.releases.extend(releases)
+        self.loads = [
+            attrs.evolve(old, sources=tuple(dict.fromkeys((*old.sources, *new.sources))))
+            for old, new in zip(self.loads, loads, strict=True)
+        ]
+
+    def named(self) -> Iterator[PredictedLoad]:
+        """The loads, each with what it stands on."""
+        first, last = self.releases[0], self.releases[-1]
+        versions = f"=={first}" if first == last else f">={first},<={last}"
+        for load in self.loads:
+            more = f", {load.beneath}" if load.beneath else ""
+            yield attrs.evolve(load, beneath=f"transformers{versions}{more}")
+
+
+def _transformers(
+    setting: Setting[SentenceTransformersEra], wanted: SpecifierSet | None
+) -> Iterator[tuple[Setting[TransformersEra], list[Version]]]:
+    """Each era of transformers that the package may stand on, with the releases of it, oldest first."""
+    allowed = setting.era.transformers & (wanted or SpecifierSet())
+    others = {name: versions for name, versions in setting.beneath.items() if name != "transformers"}
+    for era in TRANSFORMERS.eras:
+        within = allowed & era.versions
+        releases = list(within.filter(TRANSFORMERS.releases)) or list(_pinned(within))
+        if releases:
+            yield Setting(era=era, beneath=others), releases
+
+
+def _pinned(versions: SpecifierSet) -> Iterator[Version]:
+    """The release that `==` names, if it is none of those that are known."""
+    named = (Version(each.version) for each in versions if each.operator == "==" and "*" not in each.version)
+    yield from (version for version in named if versions.contains(version, prereleases=True))
+
+
+def _finished(repository: Repository, era: SentenceTransformersEra, load: PredictedLoad) -> PredictedLoad:
+    """The load with the weight files that it leaves alone, and where the era can be read."""
+    weights = (path for path, entry in repository.snapshot.files.items() if entry.kind in _WEIGHT_KINDS)
+    return attrs.evolve(
+        load,
+        ignored_files=tuple(sorted(set(weights) - set(load.files))),
+        sources=tuple(dict.fromkeys((*era.sources, *load.sources))),
+    )
+
+
+def _loads(sight: Sight) -> Iterator[PredictedLoad]:
+    """What the model as a whole does, module after module up to the first that is refused."""
+    places = places_of(sight.repository, sight.era)
+    modules = []
+    while (step := _next_place(places)) is not None:
+        modules.append([step] if isinstance(step, PredictedLoad) else load_module(sight, step))
+    yield from join_alternatives([*modules, _guarded(check_config, sight)])
+
+
+def _next_place(places: Iterator[Place]) -> Place | PredictedLoad | None:
+    try:
+        return next(places, None)
+    except FormatError as error:
+        return _refused(error)
+    except CannotTellError as error:
+        return make_load(Outcome.UNKNOWN, str(error))
+
+
+def _refused(error: FormatError) -> PredictedLoad:
+    return make_load(Outcome.REFUSED, f"{error}.")
+
+
+def _guarded(work: Callable[[Sight], Iterator[PredictedLoad]], sight: Sight) -> list[PredictedLoad]:
+    try:
+        return list(work(sight))
+    except FormatError as error:
+        return [_refused(error)]
+    except CannotTellError as error:
+        return [make_load(Outcome.UNKNOWN, str(error))]
+
+
+def load_module(sight: Sight, place: Place, depth: int = 0) -> list[PredictedLoad]:
+    """What one module may do."""
+    if place.type.takes is Takes.ROUTES:
+        return _guarded(lambda sight: _load_routes(sight, place, depth), sight)
+    return _guarded(lambda sight: _LOADS[place.type.takes](sight, place), sight)
+
+
+def _load_routes(sight: Sight, place: Place, depth: int) -> Iterator[PredictedLoad]:
+    """Every module of a Router; those that no route leads to are loaded as well."""
+    if depth >= _DEPTH:
+        raise CannotTellError(f"embaudit does not follow {depth} modules inside one another.")
+    routes = routes_of(read_settings(sight, place, may_lack=False), place)
+    modules = []
+    for name, path in routes.items():
+        inner = Place(
+            type=resolve_class(path, sight.repository, sight.era), folder=take_folder(place.path(name))
+        )
+        loads = load_module(sight, inner, depth + 1)
+        is_model = inner.type.takes is Takes.TRANSFORMER
+        modules.append([with_prefix(load, inner.folder) for load in loads] if is_model else loads)
+    yield from join_alternatives(modules)
+
+
+_LOADS: dict[Takes, Callable[[Sight, Place], Iterator[PredictedLoad]]] = {
+    Takes.TRANSFORMER: load_transformer,
+    Takes.STATE: load_state,
+    Takes.NOTHING: load_nothing,
+    Takes.STATIC_TABLE: load_static_table,
+    Takes.WORD_TABLE: load_word_table,
+    Takes.UNFOLLOWED: load_unfollowed,
+}

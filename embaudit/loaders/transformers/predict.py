@@ -1,0 +1,144 @@
+"""What `AutoModel.from_pretrained` would do with a folder of a repository, in one era of transformers.
+
+Default arguments, torch, a CPU, no accelerator and no plugins; `peft`, `tensorflow` and `flax` count as not
+installed unless the setting names them, torch as new enough.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from embaudit.architectures import expected_model
+from embaudit.errors import FormatError, LimitError
+from embaudit.loaders.base import Setting
+from embaudit.loaders.structure import structural_faults
+from embaudit.loaders.transformers.eras import Adapters, TransformersEra
+from embaudit.loaders.transformers.files import (
+    WeightChoice,
+    choose_weights,
+    other_weights,
+    torch_answers,
+)
+from embaudit.loaders.transformers.models import ModelChoice, choose_model
+from embaudit.loaders.transformers.verdict import LoadingTask, loaded
+from embaudit.model.frozen import JSON
+from embaudit.model.prediction import Outcome, PredictedLoad
+from embaudit.model.repository import Repository
+
+NAME = "transformers"
+
+
+def predict(repository: Repository, setting: Setting[TransformersEra]) -> Iterator[PredictedLoad]:
+    """What `AutoModel.from_pretrained` would do with the model in the root of a repository."""
+    yield from load_model(repository, setting)
+
+
+def load_model(
+    repository: Repository,
+    setting: Setting[TransformersEra],
+    *,
+    folder: str = "",
+    architecture: str | None = None,
+) -> Iterator[PredictedLoad]:
+    """What `AutoModel.from_pretrained` would do with the model in a folder of a repository.
+
+    Args:
+        repository: Everything about the repository.
+        setting: The era, and what lies beneath.
+        folder: Path of the folder with the model's `config.json`, inside the repository; empty for the root.
+        architecture: Name of the architecture that is loaded instead of the one that `AutoModel` takes.
+
+    Yields:
+        One load; two where the torch beneath decides and the setting leaves it open.
+    """
+    inside = folder.strip("/")
+    for load in _loads(repository, setting, inside, architecture):
+        yield attrs.evolve(
+            load,
+            sources=tuple(dict.fromkeys((*setting.era.sources, *load.sources))),
+            ignored_files=other_weights(repository.snapshot, inside, load.files),
+        )
+
+
+def _ended(outcome: Outcome, *reasons: str, files: tuple[str, ...] = (), beneath: str = "") -> PredictedLoad:
+    return PredictedLoad(loader=NAME, outcome=outcome, reasons=reasons, files=files, beneath=beneath)
+
+
+def _loads(
+    repository: Repository, setting: Setting[TransformersEra], folder: str, architecture: str | None
+) -> Iterator[PredictedLoad]:
+    path = f"{folder}/config.json" if folder else "config.json"
+    config = repository.declaration.documents.get(path)
+    bad = next((bad for bad in repository.declaration.bad if bad.path == path and not bad.usable), None)
+    if bad is not None or (config is not None and not isinstance(config, Mapping)):
+        problem = bad.problem if bad is not None else "it is no JSON object"
+        yield _ended(Outcome.REFUSED, f"{path} is no configuration: {problem}.")
+    elif config is None and path in repository.snapshot.files:
+        yield _ended(Outcome.UNKNOWN, f"{path} was not read.")
+    elif config is None:
+        yield _ended(Outcome.REFUSED, f"There is no {path}.")
+    else:
+        yield from _configured(repository, setting, folder, config, choose_model(config, setting.era, architecture))
+
+
+def _configured(
+    repository: Repository,
+    setting: Setting[TransformersEra],
+    folder: str,
+    config: Mapping[str, JSON],
+    model: ModelChoice,
+) -> Iterator[PredictedLoad]:
+    era = setting.era
+    adapter = f"{folder}/adapter_config.json" if folder else "adapter_config.json"
+    weights = choose_weights(repository, era, folder, config)
+    if model.outcome is Outcome.REFUSED:
+        yield _ended(Outcome.REFUSED, *model.reasons)
+    elif "peft" in setting.beneath and era.adapters is not Adapters.IGNORED and adapter in repository.snapshot.files:
+        yield _ended(Outcome.UNKNOWN, _adapted(era, adapter), beneath="peft")
+    elif weights.outcome is not None:
+        yield _ended(weights.outcome, *weights.reasons, files=weights.files)
+    else:
+        for is_new in torch_answers(weights, era, setting.beneath.get("torch")):
+            yield _with_torch(era, weights, model, config, is_new=is_new)
+
+
+def _adapted(era: TransformersEra, adapter: str) -> str:
+    if era.adapters is Adapters.REDIRECT:
+        return f"With peft, the base model that {adapter} names is loaded instead; embaudit does not see it."
+    return f"With peft, the adapter of {adapter} is put on the model; embaudit does not follow that."
+
+
+def _with_torch(
+    era: TransformersEra,
+    weights: WeightChoice,
+    model: ModelChoice,
+    config: Mapping[str, JSON],
+    *,
+    is_new: bool,
+) -> PredictedLoad:
+    gated = bool(era.torch) and weights.is_torch_file
+    if not is_new:
+        reason = f"{weights.name} is read only with torch{era.torch} (CVE-2025-32434)."
+        return _ended(Outcome.REFUSED, reason, files=weights.files, beneath="torch<2.6")
+    load = _loaded(era, weights, model, config)
+    return attrs.evolve(load, files=weights.files, beneath=f"torch{era.torch}" if gated else "")
+
+
+def _loaded(
+    era: TransformersEra, weights: WeightChoice, model: ModelChoice, config: Mapping[str, JSON]
+) -> PredictedLoad:
+    checkpoint = weights.checkpoint
+    reasons = (*model.reasons, *weights.reasons)
+    if checkpoint is None:
+        return _ended(Outcome.UNKNOWN, *reasons)
+    if model.architecture is None:
+        return _ended(Outcome.UNKNOWN, *reasons, *structural_faults(checkpoint))
+    if config.get("quantization_config") is not None:
+        reason = "config.json asks for quantization, which embaudit does not follow."
+        return _ended(Outcome.UNKNOWN, *reasons, reason, *structural_faults(checkpoint))
+    try:
+        expected = expected_model(model.architecture, config)
+    except (FormatError, LimitError) as error:
+        return _ended(Outcome.UNKNOWN, *reasons, f"embaudit cannot tell what the model is: {error}.")
+    load = loaded(LoadingTask(era=era, checkpoint=checkpoint, model=expected, config=config))
+    return attrs.evolve(load, reasons=(*reasons, *load.reasons), sources=(model.architecture.source,))
