@@ -62,7 +62,10 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architectures_of(model_type: str | None) -> tuple[Architecture, ...]:
-    """The architectures that a `model_type` may mean: none if unknown, two where a model has two namings."""
+    """The architectures that a `model_type` may mean: none if unknown, those of transformers first.
+
+    There are several where remote code shares a `model_type`: its `auto_map` says which is meant.
+    """
     return tuple(known for known in ARCHITECTURES.values() if model_type in known.model_types)
 
 

@@ -38,6 +38,10 @@ def head_size(
 ) -> int:
     """The width divided among the heads, in models that have no field for it.
 
+    transformers 4 takes pruned heads out of the layers, 5 doesn't read `pruned_heads`: whoever asks about 5
+    leaves that field out of the configuration
+    (https://github.com/huggingface/transformers/blob/v4.57.1/src/transformers/modeling_utils.py).
+
     Args:
         config: The complete configuration.
         width: The field of the width.

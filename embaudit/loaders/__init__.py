@@ -7,9 +7,13 @@ from typing import Any
 
 from embaudit.loaders.asking import ask_loader
 from embaudit.loaders.base import Era, Loader, Setting
+from embaudit.loaders.candle import CANDLE
+from embaudit.loaders.embed_anything import EMBED_ANYTHING
 from embaudit.loaders.requests import LoaderRequest, named, parse_request
+from embaudit.loaders.tei import TEI
+from embaudit.loaders.transformers import TRANSFORMERS
 
-LOADERS: tuple[Loader[Any], ...] = ()
+LOADERS: tuple[Loader[Any], ...] = (TRANSFORMERS, TEI, CANDLE, EMBED_ANYTHING)
 """Every loader that is known."""
 
 

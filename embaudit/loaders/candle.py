@@ -1,8 +1,8 @@
 """candle, the crate: what its readers make of a weight file, release by release.
 
 A library has no model of its own to load. So the question is what somebody gets who opens the repository's
-weights with `VarBuilder::from_mmaped_safetensors` or `VarBuilder::from_pth` and asks for every tensor: of a
-model that candle-transformers has for the tensors that this one asks for, of any other for all that are stored.
+weights with `VarBuilder::from_mmaped_safetensors` or `VarBuilder::from_pth` and asks for every tensor: for
+those of the model that candle-transformers has for it, or, where it has none, for all that are stored.
 
 Source: candle-core/src/pickle.rs and candle-core/src/safetensors.rs at the commits that the eras name. The
 releases and their dates are those of https://docs.rs/crate/candle-core; what a release holds is told by them.
@@ -101,8 +101,8 @@ CANDLE_BERT = CandleModel(
     parts=(UNDER_MODEL_TYPE,),
     source=f"{_CANDLE}/blob/0.9.1/candle-transformers/src/models/bert.rs",
 )
-"""`BertModel` of candle-transformers. It knows no `gamma` and `beta`, and takes what `model_type` says for the
-prefix, so that `xlm-roberta` never finds `roberta.`."""
+"""`BertModel` of candle-transformers. It knows no `gamma` and `beta`, and takes what `model_type` says for
+the prefix, so that `xlm-roberta` never finds `roberta.`."""
 
 _MODELS: Mapping[str, CandleModel] = {"BertModel": CANDLE_BERT, "BertForMaskedLM": CANDLE_BERT}
 """The first of `architectures` in `config.json`, to the model of candle-transformers."""

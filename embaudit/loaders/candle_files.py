@@ -35,7 +35,7 @@ class OpenedFile:
 
     path: str = ""
     files: tuple[str, ...] = ()
-    read: CandleRead = CandleRead()
+    read: CandleRead = attrs.field(factory=CandleRead)
     doubt: str = ""
 
 
@@ -119,11 +119,9 @@ def _reasons(load: CandleLoad, read: CandleRead, dropped: Sequence[str]) -> Iter
     yield from load.refusals
     if load.misread_keys:
         first = load.misread_keys[0]
-        yield (
-            f"{plural(len(load.misread_keys), 'tensor')} of {len(load.taken)} come out with wrong values, without an error:"
-            f" {first.reason}. `{first.name}` begins at byte {first.byte_to_read:,} and is read from"
-            f" {first.byte_read:,} on."
-        )
+        count = plural(len(load.misread_keys), "tensor")
+        yield f"{count} of {len(load.taken)} come out with wrong values, without an error: {first.reason}."
+        yield f"`{first.name}` begins at byte {first.byte_to_read:,}, and is read from {first.byte_read:,} on."
     if dropped and not load.refusals:
         named = ", ".join(f"`{name}`" for name in dropped[:_NAMED])
         more = ", ..." if len(dropped) > _NAMED else ""

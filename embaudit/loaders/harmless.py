@@ -32,7 +32,9 @@ def _row(pattern: str, what: str) -> HarmlessName:
 HARMLESS = (
     _row(r"(?:^|\.)position_ids$", "the numbers 0, 1, 2, ... of the positions"),
     _row(r"(?:^|\.)token_type_ids$", "the zeros that stand for one segment"),
-    _row(r"(?:^|\.)(?:original_)?inv_freq$", "the frequencies of rotary positions, computed from the settings"),
+    _row(
+        r"(?:^|\.)(?:original_)?inv_freq$", "the frequencies of rotary positions, computed from the settings"
+    ),
     _row(r"(?:^|\.)(?:cos_cached|sin_cached)$", "a cache of rotary positions"),
     _row(r"(?:^|\.)num_batches_tracked$", "a counter of training steps"),
     _row(r"(?:^|\.)pooler\.", "the pooler, which embedding does not run"),

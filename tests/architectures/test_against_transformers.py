@@ -124,10 +124,11 @@ def test_of_two_spellings_the_same_one_counts(own_first: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "xlm-roberta", "camembert", "albert", "electra"])
-def test_distances_are_not_learned_any_more(name: str) -> None:
-    """A model of transformers 5 is made as if `position_embedding_type` were not there."""
+def test_some_settings_are_not_read_any_more(name: str) -> None:
+    """A model of transformers 5 is made as if `position_embedding_type` and `pruned_heads` were not there."""
     fields = TINY_CONFIGS[name][0]
-    model = model_of(ARCHITECTURES[name], {**fields, "position_embedding_type": "relative_key"})
+    unread = {"position_embedding_type": "relative_key", "pruned_heads": {"0": [1]}}
+    model = model_of(ARCHITECTURES[name], {**fields, **unread})
 
     assert parameters_of(model) == shapes_of(expected_model(ARCHITECTURES[name], fields))
 

@@ -1,12 +1,11 @@
-"""Which Dense modules of sentence-transformers text-embeddings-inference applies, and what it takes from them.
+"""Which Dense modules of sentence-transformers the server applies, and what it takes from them.
 
 Knows the history: none before 1.8.0, the folder `2_Dense` in 1.8.0, those of modules.json from 1.8.1 on for a
 model served by its name and from 1.8.3 on for a folder too. A modules.json with any type but the four that it
 knows is not read at all, with a warning.
 
-Source: `parse_dense_paths_from_modules` and `download_dense_modules` in
-https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/src/lib.rs; the modules themselves
-in https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/candle/src/models/dense.rs.
+Source: `parse_dense_paths_from_modules` and `download_dense_modules` of `backends/src/lib.rs`, and
+`backends/candle/src/models/dense.rs`, in https://github.com/huggingface/text-embeddings-inference/tree/v1.9.3.
 """
 
 from collections.abc import Iterator, Mapping
@@ -105,9 +104,7 @@ def _fault_of_list(repository: Repository) -> str:
     return next((fault for module in modules if (fault := first_problem(module, _MODULE_FIELDS))), "")
 
 
-def _applied(
-    repository: Repository, era: TeiEra, served: Served, listed: tuple[str, ...]
-) -> tuple[str, ...]:
+def _applied(repository: Repository, era: TeiEra, served: Served, listed: tuple[str, ...]) -> tuple[str, ...]:
     match era.dense:
         case DenseModules.NONE:
             return ()
@@ -210,7 +207,9 @@ def _take(path: str, expected: Mapping[str, tuple[int, ...]], read: CandleRead) 
         unexpected_keys=tuple(f"{path}.{name}" for name in others),
         mismatched_keys=tuple(mismatched),
         misread_keys=tuple(
-            attrs.evolve(read.misread[name], name=f"{path}.{name}") for name in expected if name in read.misread
+            attrs.evolve(read.misread[name], name=f"{path}.{name}")
+            for name in expected
+            if name in read.misread
         ),
         reasons=(f"The Dense module in `{path}` stores {others[0]}, which is not taken.",) if changed else (),
         changed=changed,

@@ -1,7 +1,7 @@
 """The encoders of text-embeddings-inference: BERT and its kin, Jina's, Nomic's, GTE, ModernBERT, DeBERTa.
 
-Knows one row for each model and for each way in which a version had it. The rows are of the candle backend; the
-models of the CUDA images with flash attention want the same tensors as those without.
+Knows one row for each model and for each way in which a version had it. The rows are of the candle backend;
+the models of the CUDA images with flash attention want the same tensors as those without.
 
 Source: the `load` functions under
 https://github.com/huggingface/text-embeddings-inference/tree/v1.9.3/backends/candle/src/models, and the pull

@@ -1,4 +1,4 @@
-"""The eras of text-embeddings-inference: what its versions read with, which files, and which models they know.
+"""The eras of text-embeddings-inference: with what its versions read, which files, and which models.
 
 Which candle a version stands on is read from `Cargo.lock` at its tag. What each row says of candle is
 described in `embaudit.loaders.candle_reading`.

@@ -62,6 +62,7 @@ class TeiModel:
 
 
 def source(file: str) -> str:
+    """Where a model can be read, by the name of its file."""
     return (
         "https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/backends/candle/src/models/"
         f"{file}.rs"
@@ -69,7 +70,7 @@ def source(file: str) -> str:
 
 
 def norms(*ends: str, bias: bool = True) -> tuple[tuple[str, str], ...]:
-    """What stands in for the tensors of norms: gamma for the weight and, where there is one, beta for the bias."""
+    """What stands in for the tensors of norms: gamma for weights and beta for biases, if there are any."""
     weights = tuple((f"{end}.weight", f"{end}.gamma") for end in ends)
     return (*weights, *((f"{end}.bias", f"{end}.beta") for end in ends)) if bias else weights
 

@@ -1,10 +1,11 @@
-"""What text-embeddings-inference would do with a repository: settings first, then weights, then Dense modules.
+"""What text-embeddings-inference would do with a repository: settings, then weights, then Dense modules.
 
 Knows the order in which the server goes, and what the caller has left open: whether the model is named or its
 folder is, and whether `--pooling` is given. Where that makes a difference there is a behaviour for each.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -24,31 +25,29 @@ from embaudit.loaders.tei.files import (
     files_of,
     ignored_weights,
 )
-from embaudit.loaders.tei.models import CPU, TeiModel
+from embaudit.loaders.tei.models import CPU, Config, TeiModel
 from embaudit.loaders.tei.settings import Start, model_refusal, start_server
 from embaudit.model.architecture import Role
 from embaudit.model.checkpoint import Checkpoint
-from embaudit.model.frozen import JSON
-from embaudit.model.prediction import Outcome, PredictedLoad
+from embaudit.model.prediction import MisreadKey, Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 
 NAME = "text-embeddings-inference"
 
 _WHEN = {
-    Served.AS_FOLDER: (
-        "So it is if a folder is served, or a name of which the cache holds every file: `pytorch_model.bin` goes"
-        " before shards."
-    ),
-    Served.BY_NAME: (
-        "So it is if a name is served of which the cache holds nothing: shards are downloaded, and"
-        " `pytorch_model.bin` is not."
-    ),
+    Served.AS_FOLDER: "So it is if a folder is served, or a name of which the cache holds every file.",
+    Served.BY_NAME: "So it is if a name is served of which the cache holds nothing yet.",
 }
 _WITH_POOLING = "So it is if `--pooling` is given."
 
 
 def predict(repository: Repository, setting: Setting[TeiEra]) -> Iterator[PredictedLoad]:
     """What one era of the server does with a repository in one of its images."""
+    for load in _behaviours(repository, setting):
+        yield attrs.evolve(load, sources=setting.era.sources)
+
+
+def _behaviours(repository: Repository, setting: Setting[TeiEra]) -> Iterator[PredictedLoad]:
     start = start_server(repository, setting.era, setting.backend)
     if start.refusal:
         yield _refused(repository, (start.refusal,))
@@ -84,9 +83,7 @@ def _by_serving(repository: Repository, setting: Setting[TeiEra], start: Start) 
         yield attrs.evolve(load, reasons=(*load.reasons, _WHEN[way]))
 
 
-def _serve(
-    repository: Repository, setting: Setting[TeiEra], start: Start, served: Served
-) -> PredictedLoad:
+def _serve(repository: Repository, setting: Setting[TeiEra], start: Start, served: Served) -> PredictedLoad:
     engines = setting.era.cpu if setting.backend == CPU else (Engine.CANDLE,)
     onnx = choose_onnx(repository.snapshot) if Engine.ONNX_RUNTIME in engines else None
     if onnx is not None:
@@ -105,17 +102,15 @@ def _serve(
         return _without_weights(repository, weights, start)
     read = read_with_candle(weights.checkpoint, era.candle)
     load = _load(start.model, config, read)
-    dense = load_dense(repository, era, served)
-    return _Outcome(
-        repository=repository,
-        checkpoint=weights.checkpoint,
-        model=start.model,
+    dtype = start.model.dtype or (era.cpu_dtype if setting.backend == CPU else "float16")
+    loaded = _Loaded(
         load=load,
-        left_out=tuple(_left_out(start.model, config, load)),
-        dense=dense,
-        start=start,
-        dtype=start.model.dtype or (era.cpu_dtype if setting.backend == CPU else "float16"),
-    ).prediction
+        lost=tuple(_lost(start.model, config, load)),
+        dense=load_dense(repository, era, served),
+        doubts=(*load.doubts, *start.doubts, *start.model.doubts(config)),
+        remarks=start.remarks,
+    )
+    return _report(repository, weights.checkpoint, loaded, dtype)
 
 
 def _serve_onnx(
@@ -150,8 +145,8 @@ def _without_weights(repository: Repository, weights: Weights, start: Start) -> 
     )
 
 
-def _load(model: TeiModel, config: Mapping[str, JSON], read: CandleRead) -> CandleLoad:
-    """What the transformer takes, without a look at every layer if there are more than the file has tensors."""
+def _load(model: TeiModel, config: Config, read: CandleRead) -> CandleLoad:
+    """What the transformer takes; no look at every layer if there are more than the file has tensors."""
     counts = (config.get(field) for field in model.candle.architecture.repeats.values())
     largest = max((count for count in counts if isinstance(count, int)), default=0)
     if largest > len(read.tensors) and not read.refusal:
@@ -162,48 +157,114 @@ def _load(model: TeiModel, config: Mapping[str, JSON], read: CandleRead) -> Cand
     return load_candle_model(model.candle, model.complete(config), read)
 
 
-def _left_out(model: TeiModel, config: Mapping[str, JSON], load: CandleLoad) -> Iterator[str]:
-    """Tensors that the model's author has, that are asked for, and that the server does without if need be."""
+def _lost(model: TeiModel, config: Config, load: CandleLoad) -> Iterator[str]:
+    """Tensors that are asked for, that the file lacks, and that the model does without if need be."""
     if not model.candle.optional or load.refusals:
         return
     expected = expected_model(model.candle.architecture, model.complete(config)).tensors
-    never = set(load.taken)
     for name, tensor in expected.items():
-        if tensor.role is Role.EMBEDDING and name not in never and _is_optional(model, name):
+        if tensor.role is not Role.EMBEDDING or name in load.taken:
+            continue
+        optional = any(re.search(pattern, name) for pattern in model.candle.optional)
+        stored = any(each == name or each.endswith(f".{name}") for each in load.unexpected_keys)
+        if optional and not stored:
             yield name
 
 
-def _is_optional(model: TeiModel, name: str) -> bool:
-    import re
-
-    return any(re.search(pattern, name) for pattern in model.candle.optional)
-
-
 @attrs.frozen(kw_only=True)
-class _Outcome:
-    """Everything that is known of one load with candle."""
+class _Loaded:
+    """Everything that one load with candle comes to.
 
-    repository: Repository
-    checkpoint: Checkpoint
-    model: TeiModel
+    Attributes:
+        load: What the transformer takes.
+        lost: Tensors that it does without, though the configuration promises them.
+        dense: What comes of each Dense module.
+        doubts: What embaudit cannot decide, one sentence each.
+        remarks: What is wrong with the repository beside its weights, one sentence each.
+    """
+
     load: CandleLoad
-    left_out: tuple[str, ...]
+    lost: tuple[str, ...]
     dense: tuple[DensePart, ...]
-    start: Start
-    dtype: str
+    doubts: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @property
-    def prediction(self) -> PredictedLoad:
-        """The load as it is reported."""
-        used = sorted({*files_of(self.checkpoint), *(path for part in self.dense for path in part.files)})
-        unexpected = sorted([*self.load.unexpected_keys, *self._from_dense("unexpected_keys")])
-        missing = sorted([*self.load.missing_keys, *self._lost, *self._from_dense("missing_keys")])
-        misread = sorted([*self.load.misread_keys, *self._from_dense("misread_keys")], key=lambda key: key.name)
-        return PredictedLoad(
-            loader=NAME,
-            outcome=self.outcome,
-            files=tuple(used),
-            ignored_files=ignored_weights(self.repository.snapshot, used),
-            missing_keys=tuple(missing),
-            unexpected_keys=tuple(unexpected),
-        )
+    def refusals(self) -> tuple[str, ...]:
+        """Why the server does not start."""
+        return (*self.load.refusals, *(reason for part in self.dense for reason in part.refusals))
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Stored tensors of the transformer that may matter and are never asked for."""
+        return tuple(name for name in self.load.unexpected_keys if why_harmless(name) is None)
+
+    @property
+    def misread(self) -> tuple[MisreadKey, ...]:
+        """What comes out with wrong values, by name; nothing comes out where the server does not start."""
+        if self.refusals:
+            return ()
+        keys = (*self.load.misread_keys, *(key for part in self.dense for key in part.misread_keys))
+        return tuple(sorted(keys, key=lambda key: key.name))
+
+    @property
+    def every_doubt(self) -> tuple[str, ...]:
+        """What cannot be decided, of the Dense modules too."""
+        return (*self.doubts, *(doubt for part in self.dense for doubt in part.doubts))
+
+    @property
+    def outcome(self) -> Outcome:
+        """What comes of it."""
+        if self.refusals:
+            return Outcome.REFUSED
+        if self.misread:
+            return Outcome.CORRUPT
+        if self.dropped or self.lost or any(part.changed for part in self.dense):
+            return Outcome.INCOMPLETE
+        return Outcome.UNKNOWN if self.every_doubt else Outcome.FAITHFUL
+
+    @property
+    def silent(self) -> bool:
+        """Whether something goes wrong of which the server says nothing."""
+        if self.refusals:
+            return False
+        return bool(self.misread or self.dropped or self.lost or any(part.silent for part in self.dense))
+
+
+def _report(repository: Repository, checkpoint: Checkpoint, loaded: _Loaded, dtype: str) -> PredictedLoad:
+    """A load as it is reported."""
+    parts = loaded.dense
+    used = {*files_of(checkpoint), *(path for part in parts for path in part.files)}
+    missing = {*loaded.load.missing_keys, *loaded.lost, *(key for part in parts for key in part.missing_keys)}
+    unexpected = {*loaded.load.unexpected_keys, *(key for part in parts for key in part.unexpected_keys)}
+    mismatched = (*loaded.load.mismatched_keys, *(key for part in parts for key in part.mismatched_keys))
+    return PredictedLoad(
+        loader=NAME,
+        outcome=loaded.outcome,
+        files=tuple(sorted(used)),
+        ignored_files=ignored_weights(repository.snapshot, used),
+        missing_keys=tuple(sorted(missing)),
+        unexpected_keys=tuple(sorted(unexpected)),
+        mismatched_keys=tuple(sorted(mismatched, key=lambda key: key.name)),
+        renamed_keys=loaded.load.renamed_keys,
+        misread_keys=loaded.misread,
+        harmless_keys=tuple(
+            sorted(name for name in loaded.load.unexpected_keys if why_harmless(name) is not None)
+        ),
+        dtype=dtype,
+        silent=loaded.silent,
+        reasons=tuple(_reasons(loaded)),
+    )
+
+
+def _reasons(loaded: _Loaded) -> Iterator[str]:
+    yield from loaded.refusals
+    if loaded.misread:
+        yield f"{len(loaded.misread)} tensors come out with wrong values: {loaded.misread[0].reason}."
+    if loaded.dropped:
+        yield f"{len(loaded.dropped)} stored tensors are never asked for, such as {loaded.dropped[0]}."
+    if loaded.lost:
+        yield f"{len(loaded.lost)} tensors are missing and left out without a word, such as {loaded.lost[0]}."
+    yield from (reason for part in loaded.dense for reason in part.reasons)
+    yield from loaded.every_doubt
+    yield from loaded.remarks

@@ -1,7 +1,7 @@
 """What keeps text-embeddings-inference from starting with a repository, before any tensor is read.
 
-Knows the small files that its router reads, and what it demands of each. Knows nothing of what the settings do
-to embeddings that come out: only whether the server starts.
+Knows the small files that its router reads, and what it demands of each. Knows nothing of what the settings
+do to embeddings that come out: only whether the server starts.
 
 Source: `run` and `get_backend_model_type` in
 https://github.com/huggingface/text-embeddings-inference/blob/v1.9.3/router/src/lib.rs, and its states at the
@@ -148,7 +148,7 @@ def _classifier(config: Mapping[str, JSON], era: TeiEra) -> Iterator[str]:
     for name in architectures:
         spared = name == "NewForTokenClassification" and era.labelled_gte and not labelled
         if isinstance(name, str) and name.endswith("Classification") and not spared:
-            yield f"`architectures` names {name[:80]}: it is served as a classifier, which gives no embeddings."
+            yield f"`architectures` names {name[:80]}: what it serves is a classifier, without embeddings."
 
 
 def _has_vocabulary(repository: Repository) -> bool:
@@ -185,7 +185,7 @@ def _mode(document: JSON, fields: Fields) -> str | None:
 def _doubts(declaration: Declaration, era: TeiEra, config: Mapping[str, JSON]) -> Iterator[str]:
     for bad in declaration.bad:
         if bad.usable and bad.path in {CONFIG, POOLING, PROMPTS, *_LENGTH_FILES}:
-            yield f"Strict readers refuse `{bad.path}`, and whether this one does is not known: {bad.problem}."
+            yield f"Whether this reader takes `{bad.path}` is not known: {bad.problem}."
     for field in era.doubtful_nulls:
         if field in config and config[field] is None:
             yield f"Whether this version takes null for `{field}` of `{CONFIG}` is not known."

@@ -35,11 +35,11 @@ WHOLE_WORDS = ConversionStyle(whole_words=True)
 
 @attrs.frozen(slots=False)
 class Renaming:
-    """One row of a table.
+    r"""One row of a table.
 
     Attributes:
         pattern: The regular expression.
-        target: What replaces what it finds; `\\1` stands for its first group. Of a split, the first part.
+        target: What replaces what it finds; `\1` stands for its first group. Of a split, the first part.
         parts: The names that a split tensor's parts have in place of `target`, `target` included.
     """
 

@@ -63,7 +63,9 @@ def _stated(value: JSON, where: str) -> ComputedType:
 
 
 def _of_first(era: TransformersEra, tensors: tuple[TensorInfo, ...]) -> ComputedType:
-    floating = (tensor for tensor in tensors if tensor.dtype.is_floating and not _is_skipped(era, tensor.dtype))
+    floating = (
+        tensor for tensor in tensors if tensor.dtype.is_floating and not _is_skipped(era, tensor.dtype)
+    )
     first = next(floating, tensors[0] if tensors else None)
     if first is None:
         return ComputedType(DEFAULT)

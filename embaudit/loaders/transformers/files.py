@@ -43,6 +43,11 @@ class WeightChoice:
     reasons: tuple[str, ...] = ()
 
     @property
+    def is_torch_file(self) -> bool:
+        """Whether torch reads it, and not safetensors."""
+        return bool(self.name) and not _is_safetensors_name(self.name)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files that are opened, of shards the index too; sorted."""
         if self.checkpoint is None:
@@ -88,9 +93,7 @@ def _inside(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _named_weights(
-    repository: Repository, era: TransformersEra, folder: str, named: JSON
-) -> WeightChoice:
+def _named_weights(repository: Repository, era: TransformersEra, folder: str, named: JSON) -> WeightChoice:
     field = "transformers_weights of config.json"
     if not isinstance(named, str) or not named.endswith((".safetensors", ".safetensors.index.json")):
         return _refused("", f"{field} is {named!r}, which is no safetensors file or index.")
@@ -128,9 +131,7 @@ def _opened(repository: Repository, era: TransformersEra, name: str) -> WeightCh
         return attrs.evolve(_refused(name, refusal), checkpoint=checkpoint)
     doubt = next(_doubts(checkpoint, era), None)
     if doubt is not None:
-        return WeightChoice(
-            checkpoint=checkpoint, name=name, outcome=Outcome.UNKNOWN, reasons=(doubt,)
-        )
+        return WeightChoice(checkpoint=checkpoint, name=name, outcome=Outcome.UNKNOWN, reasons=(doubt,))
     return WeightChoice(checkpoint=checkpoint, name=name)
 
 
@@ -200,7 +201,7 @@ def _format_text(checkpoint: Checkpoint) -> str:
     return stated if isinstance(stated, str) else "nothing"
 
 
-def torch_doubts(choice: WeightChoice, era: TransformersEra, torch: SpecifierSet | None) -> tuple[bool, ...]:
+def torch_answers(choice: WeightChoice, era: TransformersEra, torch: SpecifierSet | None) -> tuple[bool, ...]:
     """Whether the torch beneath reads the file: one truth for each answer that `torch` leaves open.
 
     Args:
@@ -208,7 +209,7 @@ def torch_doubts(choice: WeightChoice, era: TransformersEra, torch: SpecifierSet
         era: The release, and the torch that it asks for.
         torch: The versions that the caller speaks of; None for one that is new enough.
     """
-    if not era.torch or choice.checkpoint is None or _is_safetensors_name(choice.name) or torch is None:
+    if not era.torch or not choice.is_torch_file or torch is None:
         return (True,)
     wanted = SpecifierSet(era.torch)
     named = {spec.version for spec in torch if spec.operator == "=="}

@@ -1,11 +1,15 @@
 """The question and the answer of every way to match names: what is stored, what the model has, what meets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
 from embaudit.loaders.transformers.conversions import Conversions
 from embaudit.model.frozen import frozen_mapping
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +36,7 @@ class MatchingTask:
     prefix: str = ""
     tied: tuple[tuple[str, ...], ...] = ()
     stored: Mapping[str, tuple[int, ...]] = attrs.field(converter=frozen_mapping)
-    listed: Sequence[str] = attrs.field(converter=tuple)
+    listed: tuple[str, ...] = attrs.field(converter=_names)
     fix_name: Callable[[str], str]
     conversions: Conversions
     keeps_original_names: bool = False

@@ -103,7 +103,9 @@ def _unknown_type(model_type: str | None, era: TransformersEra) -> ModelChoice:
     if not _is_in(text, era):
         return _too_old(text)
     if architectures_of(text):
-        reason = f"No release has a model of type {quoted(text)}, and config.json names no code for AutoModel."
+        reason = (
+            f"No release has a model of type {quoted(text)}, and config.json names no code for AutoModel."
+        )
         return _ended(Outcome.REFUSED, reason)
     return _ended(Outcome.UNKNOWN, f"embaudit does not know models of type {quoted(text)}.")
 

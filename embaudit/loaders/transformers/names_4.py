@@ -117,9 +117,7 @@ def match_by_stored_names(task: MatchingTask) -> Matching:
         strangers -= {_as_stored(name, prefix) for name in task.buffers}
     missing = [name for name in task.expected if shown[name] not in listed]
     names = {stored: name for name, stored in shown.items()}
-    read = {
-        stored: names[fixed] for stored in task.stored if (fixed := task.fix_name(stored)) in names
-    }
+    read = {stored: names[fixed] for stored in task.stored if (fixed := task.fix_name(stored)) in names}
     taken, replaced = _renamed_wins(task, read)
     found = {each.name for each in taken}
     return Matching(
@@ -138,22 +136,16 @@ def _as_stored(name: str, prefix: _Prefix) -> str:
     return name.removeprefix(prefix.dotted) if prefix.adds else name
 
 
-def _last_wins(
-    task: MatchingTask, read: Mapping[str, str]
-) -> tuple[tuple[Taken, ...], Mapping[str, str]]:
+def _last_wins(task: MatchingTask, read: Mapping[str, str]) -> tuple[tuple[Taken, ...], Mapping[str, str]]:
     """Of several stored tensors with one name in the model, the last one is taken."""
     winners = {name: stored for stored, name in read.items()}
     return _taken(task, read, winners)
 
 
-def _renamed_wins(
-    task: MatchingTask, read: Mapping[str, str]
-) -> tuple[tuple[Taken, ...], Mapping[str, str]]:
+def _renamed_wins(task: MatchingTask, read: Mapping[str, str]) -> tuple[tuple[Taken, ...], Mapping[str, str]]:
     """A renamed tensor is put in the place of one that has the name already."""
-    winners: dict[str, str] = {}
-    for stored, name in sorted(read.items(), key=lambda pair: task.fix_name(pair[0]) != pair[0]):
-        winners[name] = stored
-    return _taken(task, read, winners)
+    renamed_last = sorted(read, key=lambda stored: task.fix_name(stored) != stored)
+    return _taken(task, read, {read[stored]: stored for stored in renamed_last})
 
 
 def _taken(

@@ -11,6 +11,7 @@ import attrs
 from embaudit.loaders.transformers.conversions import Renaming
 from embaudit.loaders.transformers.matching import Matching, MatchingTask, Taken, without_tied
 
+
 def match_key_by_key(task: MatchingTask) -> Matching:
     """5.0 on: sorted, the first stored tensor that meets a name of the model fills it."""
     owners: dict[str, _Owner] = {}

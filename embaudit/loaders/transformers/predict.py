@@ -78,7 +78,9 @@ def _loads(
     elif config is None:
         yield _ended(Outcome.REFUSED, f"There is no {path}.")
     else:
-        yield from _configured(repository, setting, folder, config, choose_model(config, setting.era, architecture))
+        yield from _configured(
+            repository, setting, folder, config, choose_model(config, setting.era, architecture)
+        )
 
 
 def _configured(
@@ -93,7 +95,11 @@ def _configured(
     weights = choose_weights(repository, era, folder, config)
     if model.outcome is Outcome.REFUSED:
         yield _ended(Outcome.REFUSED, *model.reasons)
-    elif "peft" in setting.beneath and era.adapters is not Adapters.IGNORED and adapter in repository.snapshot.files:
+    elif (
+        "peft" in setting.beneath
+        and era.adapters is not Adapters.IGNORED
+        and adapter in repository.snapshot.files
+    ):
         yield _ended(Outcome.UNKNOWN, _adapted(era, adapter), beneath="peft")
     elif weights.outcome is not None:
         yield _ended(weights.outcome, *weights.reasons, files=weights.files)

@@ -1,15 +1,14 @@
 """A readable checkpoint and a known model to what comes of loading one into the other."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 import attrs
 
 from embaudit.formats.fields import examples, quoted
-from embaudit.loaders.harmless import why_harmless
 from embaudit.loaders.transformers.conversions import conversions_for
 from embaudit.loaders.transformers.dtypes import ComputedType, computed_type
-from embaudit.loaders.transformers.eras import Silence, TransformersEra
+from embaudit.loaders.transformers.eras import TransformersEra
+from embaudit.loaders.transformers.findings import Findings
 from embaudit.loaders.transformers.matching import Matching, MatchingTask
 from embaudit.model.architecture import ExpectedModel, Role
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
@@ -17,9 +16,6 @@ from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import MismatchedKey, Outcome, PredictedLoad
 from embaudit.model.tensors import TensorInfo
-
-_POSITION_IDS = re.compile(r"(^|\.)position_ids$")
-_ROTARY = re.compile(r"rotary_emb\.inv_freq")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +41,7 @@ def loaded(task: LoadingTask) -> PredictedLoad:
     matching = task.era.match(_matching_task(task))
     mismatched = tuple(_mismatched(task, matching))
     refusals = tuple(_refusals(task, matching, mismatched, dtype))
-    found = _Findings.of(task, matching)
+    found = Findings.of(task.era, task.model, matching, named=_names_class(task))
     return PredictedLoad(
         loader="transformers",
         outcome=Outcome.REFUSED if refusals else found.outcome,
@@ -56,8 +52,13 @@ def loaded(task: LoadingTask) -> PredictedLoad:
         harmless_keys=tuple(sorted(found.harmless)),
         dtype=None if dtype.dtype is None else str(dtype.dtype),
         silent=not refusals and found.silent,
-        reasons=(*refusals, *found.reasons(task), *_type_reasons(task, matching, dtype)),
+        reasons=(*refusals, *found.reasons, *_type_reasons(task, matching, dtype)),
     )
+
+
+def _names_class(task: LoadingTask) -> bool:
+    architectures = task.config.get("architectures")
+    return isinstance(architectures, tuple) and task.model.architecture.class_name in architectures
 
 
 def _matching_task(task: LoadingTask) -> MatchingTask:
@@ -66,6 +67,7 @@ def _matching_task(task: LoadingTask) -> MatchingTask:
     stored_buffers = set(era.stored_buffers.get(architecture.name, ())) & buffers
     converts = era.converts_remote_code or not architecture.remote_code
     model_type = task.config.get("model_type")
+    stored, index = _stored(task.checkpoint), task.checkpoint.index
     return MatchingTask(
         expected={
             name: each.shape
@@ -75,8 +77,8 @@ def _matching_task(task: LoadingTask) -> MatchingTask:
         buffers=frozenset(buffers),
         prefix=era.prefixes.get(architecture.name, architecture.base_prefix),
         tied=architecture.tied,
-        stored={} if task.checkpoint.state_dict else _stored(task.checkpoint),
-        listed=_listed(task.checkpoint),
+        stored=stored,
+        listed=stored if index is None else index.weight_map,
         fix_name=era.fix_name,
         conversions=conversions_for(
             model_type if converts and isinstance(model_type, str) else None, era.conversions
@@ -101,11 +103,86 @@ def _first_file(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
 
 
 def _stored(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
-    return {tensor.name: tensor.shape for tensor in _in_order(checkpoint)}
+    """Names to shapes, as far as the loader sees them: of a wrapped pickle only the top level."""
+    shapes = {tensor.name: tensor.shape for tensor in _in_order(checkpoint)}
+    if checkpoint.format is CheckpointFormat.SAFETENSORS:
+        return shapes
+    if checkpoint.state_dict:
+        shapes = {name.partition(".")[0]: () for name in shapes}
+    return {**shapes, **dict.fromkeys(checkpoint.metadata, ())}
 
 
-def _listed(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The keys that the loader takes for the file's: of an index those, of a wrapped pickle its top level."""
-    if checkpoint.index is not None:
-        return tuple(checkpoint.index.weight_map)
-    return (*(tensor.name for tensor in _in_order(checkpoint)),)
+def _mismatched(task: LoadingTask, matching: Matching) -> Iterator[MismatchedKey]:
+    for each in matching.taken:
+        expected = task.model.tensors[each.name].shape
+        if each.shape != expected:
+            yield MismatchedKey(name=each.name, stored_shape=each.shape, expected_shape=expected)
+
+
+def _renamed(matching: Matching) -> dict[str, str]:
+    names: dict[str, list[str]] = {}
+    for each in matching.taken:
+        names.setdefault(each.stored, []).append(each.name)
+    return {stored: " + ".join(loaded) for stored, loaded in names.items() if loaded != [stored]}
+
+
+def _refusals(
+    task: LoadingTask, matching: Matching, mismatched: tuple[MismatchedKey, ...], dtype: ComputedType
+) -> Iterator[str]:
+    """Why the load ends in an error although the files can be read."""
+    yield from matching.errors
+    if dtype.dtype is None:
+        yield dtype.reason
+    if mismatched:
+        yield f"{examples([each.name for each in mismatched])} of another shape than the model has."
+    if task.era.follows_config_dtype and _type_is_sought(task) and not _begins_with_tensors(task.checkpoint):
+        yield "To find the type it takes every entry of the file for a tensor, which they are not."
+    integers = [
+        each.stored for each in matching.taken if task.era.keeps_integers and _is_integer(task, each.stored)
+    ]
+    if integers:
+        yield f"{examples(integers)} stored as integers, which no parameter may be."
+    yield from _across_shards(task, matching)
+
+
+def _type_is_sought(task: LoadingTask) -> bool:
+    """Whether the type of the model is looked for in the weights."""
+    in_config = any(task.config.get(field) is not None for field in ("dtype", "torch_dtype"))
+    index = task.checkpoint.index
+    return not in_config and (index is None or "dtype" not in index.metadata)
+
+
+def _begins_with_tensors(checkpoint: Checkpoint) -> bool:
+    return checkpoint.format is CheckpointFormat.SAFETENSORS or not checkpoint.state_dict
+
+
+def _is_integer(task: LoadingTask, stored: str) -> bool:
+    dtype = task.checkpoint.tensors[stored].dtype
+    return not (dtype.is_floating or dtype.is_complex)
+
+
+def _across_shards(task: LoadingTask, matching: Matching) -> Iterator[str]:
+    """Safetensors shards are read by name one by one: the winner's name is then looked for in each shard."""
+    is_safetensors = task.checkpoint.format is CheckpointFormat.SAFETENSORS
+    if task.era.fills_before_loading or not is_safetensors:
+        return
+    tensors = task.checkpoint.tensors
+    for loser, winner in matching.replaced.items():
+        if tensors[loser].file != tensors[winner].file:
+            yield f"{quoted(winner)} is looked for in {tensors[loser].file} too, which does not hold it."
+
+
+def _type_reasons(task: LoadingTask, matching: Matching, dtype: ComputedType) -> Iterator[str]:
+    if dtype.dtype is None:
+        return
+    if dtype.reason:
+        yield dtype.reason
+    narrowed = [each.stored for each in matching.taken if _is_narrowed(task, each.stored, dtype.dtype)]
+    if narrowed:
+        yield f"{examples(narrowed)} stored in more bits than {dtype.dtype} has: the values are rounded."
+
+
+def _is_narrowed(task: LoadingTask, stored: str, dtype: DType) -> bool:
+    if _is_integer(task, stored):
+        return False
+    return task.checkpoint.tensors[stored].dtype.bits > dtype.bits
