@@ -3,7 +3,7 @@
 Knows, from paths alone, which files these are: the configuration, pooling and small tokenizer files that
 transformers (5.23) and sentence-transformers (6.0) read, in the root and in the folders of modules. The large
 tokenizer files (`tokenizer.json`, `vocab.json`) are deliberately not among them: they are vocabularies, not
-settings, and are compared by digest only. Nor is `generation_config.json`: embeddings are not generated.
+settings, and are compared by digest only. Nor are files that no loader of embeddings reads.
 Refuses to know what the settings mean.
 """
 
@@ -28,7 +28,9 @@ _NAMES = {
 _SETTINGS_SUFFIX = "_config.json"
 """sentence_bert_config.json and the names of its siblings, tokenizer_config.json, adapter_config.json,
 preprocessor_config.json, router_config.json, quantize_config.json, ..."""
-_EXCLUDED = {"generation_config.json"}
+_EXCLUDED = {"generation_config.json", "data_config.json"}
+"""No loader of embeddings reads them. The second, in many repositories of sentence-transformers, is an array
+of the datasets that a model was trained on."""
 # Folders that sentence-transformers itself makes, index and class (1_Pooling), in a Router with the route
 # before them (query_0_Transformer). TEI opens 1_Pooling whatever modules.json says.
 _MODULE_FOLDER = re.compile(r"(?:\w+_)?[0-9]+_[A-Za-z]\w*", re.ASCII)

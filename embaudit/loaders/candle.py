@@ -6,6 +6,8 @@ those of the model that candle-transformers has for it, or, where it has none, f
 
 Source: candle-core/src/pickle.rs and candle-core/src/safetensors.rs at the commits that the eras name. The
 releases and their dates are those of https://docs.rs/crate/candle-core; what a release holds is told by them.
+Releases before 0.1.2 have no reader of torch files (https://github.com/huggingface/candle/pull/511 brought it)
+and are left out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +20,6 @@ from embaudit.loaders.candle_files import OpenedFile, open_first, predict_candle
 from embaudit.loaders.candle_models import Attempt, CandleLoad, CandleModel, Part, load_candle_model
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, Offsets
 from embaudit.loaders.harmless import why_harmless
-from embaudit.model.checkpoint import CheckpointFormat
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import PredictedLoad
 from embaudit.model.repository import Repository
@@ -33,11 +34,9 @@ class CandleEra(Era):
 
     Attributes:
         reader: The readers.
-        reads_torch: Whether there is a reader of torch files at all.
     """
 
     reader: CandleReader
-    reads_torch: bool = True
 
 
 _FIRST = CandleReader(
@@ -61,12 +60,6 @@ NEWEST_READER = attrs.evolve(FIXED_READER, newer_safetensors=True)
 """The readers of 0.9.2 and later."""
 
 _ERAS = (
-    CandleEra(
-        versions="<0.1.2",
-        reader=_FIRST,
-        reads_torch=False,
-        sources=(f"{_CANDLE}/pull/511",),
-    ),
     CandleEra(versions=">=0.1.2,<0.3.1", reader=_FIRST, sources=(f"{_CANDLE}/commit/643114025",)),
     CandleEra(versions=">=0.3.1,<0.3.3", reader=_WITH_INT64, sources=(f"{_CANDLE}/pull/1152",)),
     CandleEra(versions=">=0.3.3,<0.4.0", reader=_WITH_OFFSETS, sources=(f"{_CANDLE}/pull/1546",)),
@@ -111,7 +104,7 @@ _MODELS: Mapping[str, CandleModel] = {"BertModel": CANDLE_BERT, "BertForMaskedLM
 def _predict(repository: Repository, setting: Setting[CandleEra]) -> Iterator[PredictedLoad]:
     opened = open_first(repository, _candidates(repository), setting.era.reader)
     model = _model(repository.declaration.config)
-    load = _load(repository, opened, model, setting.era)
+    load = _load(repository, opened, model)
     chosen = f"candle leaves the choice of a file to its user; predicted for `{opened.path}`."
     asked = (
         f"Asked for are the tensors of the `{model.name}` model of candle-transformers."
@@ -141,15 +134,9 @@ def _model(config: Mapping[str, JSON]) -> CandleModel | None:
     return _MODELS.get(first) if isinstance(first, str) else None
 
 
-def _load(
-    repository: Repository, opened: OpenedFile, model: CandleModel | None, era: CandleEra
-) -> CandleLoad:
-    checkpoint = repository.checkpoints.get(opened.path)
+def _load(repository: Repository, opened: OpenedFile, model: CandleModel | None) -> CandleLoad:
     if opened.doubt:
         return CandleLoad(doubts=(opened.doubt,))
-    is_torch = checkpoint is not None and checkpoint.format is not CheckpointFormat.SAFETENSORS
-    if is_torch and not era.reads_torch:
-        return CandleLoad(refusals=("candle has no reader of torch files before 0.1.2.",))
     if model is not None:
         return load_candle_model(model, repository.declaration.config, opened.read)
     return load_everything(opened.read)
@@ -179,7 +166,7 @@ CANDLE = Loader(
     name="candle",
     aliases=("candle-core", "candle-nn", "candle-transformers"),
     releases=(
-        *("0.1.0", "0.1.1", "0.1.2", "0.2.0", "0.2.1", "0.2.2", "0.3.0", "0.3.1", "0.3.2", "0.3.3"),
+        *("0.1.2", "0.2.0", "0.2.1", "0.2.2", "0.3.0", "0.3.1", "0.3.2", "0.3.3"),
         *("0.4.0", "0.4.1", "0.5.0", "0.5.1", "0.6.0", "0.7.0", "0.7.1", "0.7.2"),
         *("0.8.0", "0.8.1", "0.8.2", "0.8.3", "0.8.4", "0.9.0", "0.9.1", "0.9.2"),
         *("0.10.0", "0.10.1", "0.10.2", "0.11.0", "0.11.1"),

@@ -119,13 +119,14 @@ def _reasons(load: CandleLoad, read: CandleRead, dropped: Sequence[str]) -> Iter
     yield from load.refusals
     if load.misread_keys:
         first = load.misread_keys[0]
-        count = plural(len(load.misread_keys), "tensor")
-        yield f"{count} of {len(load.taken)} come out with wrong values, without an error: {first.reason}."
-        yield f"`{first.name}` begins at byte {first.byte_to_read:,}, and is read from {first.byte_read:,} on."
+        count = f"{plural(len(load.misread_keys), 'tensor')} of {len(load.taken):,}"
+        yield f"Without an error, wrong values are read into {count}: {first.reason}."
+        where = f"byte {first.byte_to_read:,}, and is read from byte {first.byte_read:,} on"
+        yield f"`{first.name}` begins at {where}."
     if dropped and not load.refusals:
         named = ", ".join(f"`{name}`" for name in dropped[:_NAMED])
         more = ", ..." if len(dropped) > _NAMED else ""
-        yield f"{plural(len(dropped), 'stored tensor')} are never asked for: {named}{more}."
+        yield f"It never asks for {plural(len(dropped), 'stored tensor')}: {named}{more}."
     for name, why in read.skipped.items():
         yield f"`{name}` is left out with a line on standard error: {why}."
     yield from load.doubts

@@ -9,7 +9,7 @@ each wheel on PyPI names, and what each wheel did with the files of the interop 
 names the model's class, and the one that fits is supposed here; from 0.7 on `architectures` decides.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
@@ -177,31 +177,52 @@ def _predict(repository: Repository, setting: Setting[EmbedAnythingEra]) -> Iter
     if bad is not None and not bad.usable:
         yield _without_model(Outcome.REFUSED, f"`{_CONFIG}` cannot be read: {bad.problem}.", era)
         return
-    name = _named(config, era) if era.by_architectures else _supposed(repository)
+    name = _named(config, era.classes) if era.by_architectures else _supposed(config)
     if name in _MODELS and name in era.classes:
         yield _predict_model(repository, _MODELS[name], era)
-    elif era.by_architectures and name not in _OTHER_KINDS:
-        yield _without_model(Outcome.REFUSED, f"`architectures` names {name}, which it does not have.", era)
+    elif not era.by_architectures or name in _OTHER_KINDS:
+        yield _without_model(Outcome.UNKNOWN, f"embaudit does not know what it makes of {name}.", era)
     else:
-        yield _without_model(Outcome.UNKNOWN, f"embaudit does not predict {name} in embed_anything.", era)
+        yield _without_model(
+            Outcome.REFUSED, f"By `architectures` of `{_CONFIG}` this is {name}: {_NO}.", era
+        )
 
 
-def _named(config: Mapping[str, JSON], era: EmbedAnythingEra) -> str:
-    """The model that the first of `architectures` means, or that name."""
-    names = config.get("architectures")
-    first = names[0] if isinstance(names, tuple) and names else None
-    if not isinstance(first, str):
-        return "no model"
-    known = (name for name in _MODELS if first in _MODELS[name].architecture_names and name in era.classes)
+_NO = "it has no such model"
+
+
+def _named(config: Mapping[str, JSON], classes: Iterable[str]) -> str:
+    """The model that the first of `architectures` means, or else that name."""
+    first = _first_architecture(config)
+    known = (name for name in classes if first in _MODELS[name].architecture_names)
     return next(known, first)
 
 
-def _supposed(repository: Repository) -> str:
-    """The model that a caller would name for what `config.json` declares, or the declared type."""
-    model_type = repository.declaration.model_type
-    if model_type == "bert" and "jina" in str(repository.declaration.config.get("auto_map", "")):
+def _supposed(config: Mapping[str, JSON]) -> str:
+    """The model that a caller would name for what `config.json` declares, or else the declared type."""
+    model_type, auto_map = config.get("model_type"), config.get("auto_map")
+    codes = auto_map.values() if isinstance(auto_map, Mapping) else ()
+    if any(isinstance(code, str) and "jina-bert" in code for code in codes):
         return "jina"
-    return model_type if model_type is not None else "a model without `model_type`"
+    if isinstance(model_type, str) and model_type in _MODELS:
+        return model_type
+    named = _named(config, _MODELS)
+    return named if model_type is None or named in _MODELS else _shown(model_type)
+
+
+def _first_architecture(config: Mapping[str, JSON]) -> str:
+    names = config.get("architectures")
+    first = names[0] if isinstance(names, tuple) and names else None
+    return _shown(first)
+
+
+def _shown(name: JSON) -> str:
+    """A name out of a configuration, as a reason may quote it."""
+    return name[:_SHOWN] if isinstance(name, str) else "no model at all"
+
+
+_SHOWN = 60
+"""Characters of a name that a reason quotes at most."""
 
 
 def _predict_model(repository: Repository, model: EmbedAnythingModel, era: EmbedAnythingEra) -> PredictedLoad:

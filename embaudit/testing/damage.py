@@ -362,12 +362,8 @@ _TYPES = {
 _SETTINGS = {
     "fewer-layers-in-config": Damage(config=with_layers(lambda count: count - 1)),
     "more-layers-in-config": Damage(config=with_layers(lambda count: count + 1)),
-    "no-layers-in-config": Damage(config=with_layers(lambda _count: 0)),
-    "negative-layers-in-config": Damage(config=with_layers(lambda _count: -1)),
     "layers-in-config-as-text": Damage(config=with_layers(str)),
-    "layers-in-config-as-fraction": Damage(config=with_layers(float)),
     "layers-in-config-null": Damage(config=with_layers(lambda _count: None)),
-    "heads-that-do-not-divide": Damage(config=with_fields(num_attention_heads=3)),
     "no-model-type": Damage(config=without_field("model_type")),
     "model-type-unknown": Damage(config=with_fields(model_type="nobodys_own")),
     "model-type-null": Damage(config=with_fields(model_type=None)),

@@ -47,6 +47,7 @@ def test_settings_are_declared(path: str) -> None:
         "tokenizer.json",
         "vocab.json",
         "generation_config.json",
+        "data_config.json",
         "model.safetensors.index.json",
         "README.md",
         "checkpoint-500/config.json",

@@ -105,6 +105,7 @@ def _serve(repository: Repository, setting: Setting[TeiEra], start: Start, serve
     dtype = start.model.dtype or (era.cpu_dtype if setting.backend == CPU else "float16")
     loaded = _Loaded(
         load=load,
+        failing=frozenset(read.failing),
         lost=tuple(_lost(start.model, config, load)),
         dense=load_dense(repository, era, served),
         doubts=(*load.doubts, *start.doubts, *start.model.doubts(config)),
@@ -177,6 +178,7 @@ class _Loaded:
 
     Attributes:
         load: What the transformer takes.
+        failing: Stored tensors that candle cannot read.
         lost: Tensors that it does without, though the configuration promises them.
         dense: What comes of each Dense module.
         doubts: What embaudit cannot decide, one sentence each.
@@ -184,6 +186,7 @@ class _Loaded:
     """
 
     load: CandleLoad
+    failing: frozenset[str]
     lost: tuple[str, ...]
     dense: tuple[DensePart, ...]
     doubts: tuple[str, ...]
@@ -195,9 +198,21 @@ class _Loaded:
         return (*self.load.refusals, *(reason for part in self.dense for reason in part.refusals))
 
     @property
+    def missing(self) -> frozenset[str]:
+        """Tensors that are asked for and that the files lack; one that cannot be read is not lacking."""
+        parts = (key for part in self.dense for key in part.missing_keys)
+        return frozenset({*self.load.missing_keys, *self.lost, *parts}) - self.failing
+
+    @property
+    def unexpected(self) -> frozenset[str]:
+        """Stored tensors of the transformer that are never asked for."""
+        asked = {*self.load.missing_keys, *(key.name for key in self.load.mismatched_keys)}
+        return frozenset(self.load.unexpected_keys) - asked
+
+    @property
     def dropped(self) -> tuple[str, ...]:
-        """Stored tensors of the transformer that may matter and are never asked for."""
-        return tuple(name for name in self.load.unexpected_keys if why_harmless(name) is None)
+        """Those of the unexpected that may matter."""
+        return tuple(sorted(name for name in self.unexpected if why_harmless(name) is None))
 
     @property
     def misread(self) -> tuple[MisreadKey, ...]:
@@ -235,22 +250,19 @@ def _report(repository: Repository, checkpoint: Checkpoint, loaded: _Loaded, dty
     """A load as it is reported."""
     parts = loaded.dense
     used = {*files_of(checkpoint), *(path for part in parts for path in part.files)}
-    missing = {*loaded.load.missing_keys, *loaded.lost, *(key for part in parts for key in part.missing_keys)}
-    unexpected = {*loaded.load.unexpected_keys, *(key for part in parts for key in part.unexpected_keys)}
+    unexpected = {*loaded.unexpected, *(key for part in parts for key in part.unexpected_keys)}
     mismatched = (*loaded.load.mismatched_keys, *(key for part in parts for key in part.mismatched_keys))
     return PredictedLoad(
         loader=NAME,
         outcome=loaded.outcome,
         files=tuple(sorted(used)),
         ignored_files=ignored_weights(repository.snapshot, used),
-        missing_keys=tuple(sorted(missing)),
+        missing_keys=tuple(sorted(loaded.missing)),
         unexpected_keys=tuple(sorted(unexpected)),
         mismatched_keys=tuple(sorted(mismatched, key=lambda key: key.name)),
         renamed_keys=loaded.load.renamed_keys,
         misread_keys=loaded.misread,
-        harmless_keys=tuple(
-            sorted(name for name in loaded.load.unexpected_keys if why_harmless(name) is not None)
-        ),
+        harmless_keys=tuple(sorted(loaded.unexpected.difference(loaded.dropped))),
         dtype=dtype,
         silent=loaded.silent,
         reasons=tuple(_reasons(loaded)),
