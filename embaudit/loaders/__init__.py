@@ -10,10 +10,11 @@ from embaudit.loaders.base import Era, Loader, Setting
 from embaudit.loaders.candle import CANDLE
 from embaudit.loaders.embed_anything import EMBED_ANYTHING
 from embaudit.loaders.requests import LoaderRequest, named, parse_request
+from embaudit.loaders.sentence_transformers import SENTENCE_TRANSFORMERS
 from embaudit.loaders.tei import TEI
 from embaudit.loaders.transformers import TRANSFORMERS
 
-LOADERS: tuple[Loader[Any], ...] = (TRANSFORMERS, TEI, CANDLE, EMBED_ANYTHING)
+LOADERS: tuple[Loader[Any], ...] = (TRANSFORMERS, SENTENCE_TRANSFORMERS, TEI, CANDLE, EMBED_ANYTHING)
 """Every loader that is known."""
 
 

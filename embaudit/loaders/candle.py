@@ -6,8 +6,8 @@ those of the model that candle-transformers has for it, or, where it has none, f
 
 Source: candle-core/src/pickle.rs and candle-core/src/safetensors.rs at the commits that the eras name. The
 releases and their dates are those of https://docs.rs/crate/candle-core; what a release holds is told by them.
-Releases before 0.1.2 have no reader of torch files (https://github.com/huggingface/candle/pull/511 brought it)
-and are left out.
+Releases before 0.1.2 have no reader of torch files, which https://github.com/huggingface/candle/pull/511
+brought, and are left out.
 """
 
 from collections.abc import Iterator, Mapping

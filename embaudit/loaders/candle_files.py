@@ -104,7 +104,7 @@ def predict_candle(
         misread_keys=load.misread_keys,
         harmless_keys=tuple(name for name in load.unexpected_keys if name not in frozenset(dropped)),
         dtype="float32",
-        silent=not is_refused and bool(dropped or load.misread_keys),
+        silent=not is_refused and bool(dropped or load.misread_keys or load.omitted_keys),
         reasons=(*reasons, *_reasons(load, opened.read, dropped)),
         sources=sources,
     )
@@ -127,6 +127,10 @@ def _reasons(load: CandleLoad, read: CandleRead, dropped: Sequence[str]) -> Iter
         named = ", ".join(f"`{name}`" for name in dropped[:_NAMED])
         more = ", ..." if len(dropped) > _NAMED else ""
         yield f"It never asks for {plural(len(dropped), 'stored tensor')}: {named}{more}."
+    if load.neglected_keys:
+        yield f"Among them is what the model needs: `{load.neglected_keys[0]}`."
+    for name in load.omitted_keys:
+        yield f"It cannot have `{name}`, and computes without it."
     for name, why in read.skipped.items():
         yield f"`{name}` is left out with a line on standard error: {why}."
     yield from load.doubts

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from embaudit.architectures import expected_model
+from embaudit.architectures import complete_config, expected_model
 from embaudit.errors import FormatError, LimitError
 from embaudit.loaders.candle_reading import CandleRead
 from embaudit.model.architecture import Architecture, ExpectedTensor, Role
@@ -97,11 +97,15 @@ class CandleLoad:
     Attributes:
         refusals: Why it ends in an error, one sentence each; empty if it loads.
         taken: Name in the architecture to stored name, for all that is taken.
-        missing_keys: Names, as asked for in the attempt that comes closest, of tensors that cannot be had.
-        mismatched_keys: Those that are stored in another shape, in that attempt: always an error.
-        unexpected_keys: Stored names that are never asked for; nothing is ever said of them.
+        missing_keys: Names, as asked for in the attempt that comes closest, of tensors that candle does not
+            see. One that it sees and cannot read is not among them, though it is an error too.
+        mismatched_keys: Those that are stored in another shape, in that attempt: an error.
+        unexpected_keys: Stored names that are never asked for; nothing is ever said of them. Where every
+            attempt fails, those that the closest one does not ask for.
         neglected_keys: Those of the unexpected that the architecture has and embeddings depend on: without
             them the model is another one.
+        omitted_keys: What is asked for, cannot be had, absent or of another shape, and is left out without an
+            error: again the model is another one. Those that are absent are among the missing too.
         misread_keys: What is taken and comes out with wrong values.
         doubts: What embaudit cannot decide, one sentence each.
     """
@@ -112,6 +116,7 @@ class CandleLoad:
     mismatched_keys: tuple[MismatchedKey, ...] = ()
     unexpected_keys: tuple[str, ...] = ()
     neglected_keys: tuple[str, ...] = ()
+    omitted_keys: tuple[str, ...] = ()
     misread_keys: tuple[MisreadKey, ...] = ()
     doubts: tuple[str, ...] = ()
 
@@ -127,6 +132,8 @@ class CandleLoad:
             return Outcome.REFUSED
         if self.misread_keys or self.neglected_keys:
             return Outcome.CORRUPT
+        if self.omitted_keys:
+            return Outcome.INCOMPLETE
         return Outcome.UNKNOWN if self.doubts else Outcome.FAITHFUL
 
 
@@ -139,27 +146,61 @@ def load_candle_model(model: CandleModel, config: Mapping[str, JSON], read: Cand
         read: What candle makes of the file.
     """
     refusals = [reason for reason in (read.refusal, *model.restrictions(config)) if reason]
+    problem = _too_many_layers(model.architecture, config, read)
+    if read.refusal or problem:
+        return CandleLoad(refusals=(*refusals, *([problem] if problem else [])), doubts=read.doubts)
     try:
         expected = expected_model(model.architecture, config).tensors.values()
     except (FormatError, LimitError) as error:
-        return CandleLoad(
-            refusals=(*refusals, f"The configuration cannot be used: {error}."), doubts=read.doubts
-        )
-    if read.refusal:
-        return CandleLoad(refusals=tuple(refusals), doubts=read.doubts)
+        unusable = f"The configuration cannot be used: {error}."
+        return CandleLoad(refusals=(*refusals, unusable), doubts=read.doubts)
     needed = [tensor for tensor in expected if tensor.role is Role.EMBEDDING]
     asked = [tensor for tensor in needed if not _found(model.never_read, tensor.name)]
     trials = [_try_part(part, tensors, model, config, read) for part, tensors in _by_part(model.parts, asked)]
-    taken = {name: stored for trial in trials for name, stored in trial.taken.items()}
-    stored = {*read.tensors, *read.dropped, *read.skipped} - set(taken.values())
     left_out = {tensor.name for tensor in needed} - {tensor.name for tensor in asked}
+    load = _joined(trials, read)
+    return attrs.evolve(
+        load,
+        refusals=(*refusals, *load.refusals),
+        neglected_keys=tuple(sorted({*load.unexpected_keys} & _spellings(left_out, model, config))),
+    )
+
+
+def _too_many_layers(architecture: Architecture, config: Mapping[str, JSON], read: CandleRead) -> str:
+    """Why no layer needs to be looked at: a hostile configuration may ask for any number of them."""
+    complete = complete_config(architecture, config)
+    for field in architecture.repeats.values():
+        count = complete.get(field)
+        if not read.refusal and isinstance(count, int) and count > max(len(read.tensors), _FEWEST):
+            return f"The configuration asks for {_number(count)} layers, and the file has fewer tensors."
+    return ""
+
+
+_FEWEST = 1000
+"""Layers that are looked at one by one, however few tensors there are."""
+
+
+def _number(count: int) -> str:
+    """A number, or its size if it is one that no configuration means."""
+    return f"{count:,}" if count < 10**9 else "more than 10**9"
+
+
+def _joined(trials: Sequence["_Trial"], read: CandleRead) -> CandleLoad:
+    """What all parts come to."""
+    taken = {name: stored for trial in trials for name, stored in trial.taken.items()}
+    omitted = {name for trial in trials for name in trial.omitted}
+    mismatched = tuple(key for trial in trials for key in trial.mismatched)
+    stored = {*read.tensors, *read.dropped, *read.skipped}
+    missing = {name for trial in trials for name in trial.missing} | (omitted - stored)
+    asked = {*taken.values(), *missing, *omitted, *(key.name for key in mismatched)}
+    asked.update(name for trial in trials for name in trial.unreadable)
     return CandleLoad(
-        refusals=(*refusals, *(trial.message for trial in trials if trial.message)),
+        refusals=tuple(trial.message for trial in trials if trial.message),
         taken=taken,
-        missing_keys=tuple(sorted(name for trial in trials for name in trial.missing)),
-        mismatched_keys=tuple(key for trial in trials for key in trial.mismatched),
-        unexpected_keys=tuple(sorted(stored)),
-        neglected_keys=tuple(sorted(stored & _spellings(left_out, model, config))),
+        missing_keys=tuple(sorted(missing)),
+        mismatched_keys=mismatched,
+        unexpected_keys=tuple(sorted(stored - asked)),
+        omitted_keys=tuple(sorted(omitted)),
         misread_keys=tuple(read.misread[name] for name in sorted(taken.values()) if name in read.misread),
         doubts=read.doubts,
     )
@@ -171,21 +212,26 @@ class _Trial:
 
     Attributes:
         taken: Name in the architecture to stored name.
-        missing: Names asked for that cannot be had, other shapes excepted.
+        missing: Names asked for that candle does not see.
+        unreadable: Those that it sees and cannot read.
         mismatched: Those that have another shape.
+        omitted: Names that cannot be had and are left out.
         error: What candle says of the first that cannot be had.
         message: Why no attempt goes well; empty if this one does.
     """
 
     taken: dict[str, str] = attrs.field(factory=dict)
     missing: list[str] = attrs.field(factory=list)
+    unreadable: list[str] = attrs.field(factory=list)
     mismatched: list[MismatchedKey] = attrs.field(factory=list)
+    omitted: list[str] = attrs.field(factory=list)
     error: str = ""
     message: str = ""
 
     @property
     def n_problems(self) -> int:
-        return len(self.missing) + len(self.mismatched)
+        """Tensors that cannot be had and that it does not do without."""
+        return len(self.missing) + len(self.unreadable) + len(self.mismatched)
 
 
 def _by_part(
@@ -244,7 +290,9 @@ def _try(tensors: Iterable[ExpectedTensor], attempt: Attempt, model: CandleModel
         stored = next((each for each in _candidates(name, model) if _can_be_had(each, tensor, read)), None)
         if stored is not None:
             trial.taken[tensor.name] = stored
-        elif not _found(model.optional, tensor.name):
+        elif _found(model.optional, tensor.name):
+            trial.omitted.append(name)
+        else:
             _note_problem(trial, name, tensor, read)
     return trial
 
@@ -258,7 +306,7 @@ def _note_problem(trial: _Trial, name: str, tensor: ExpectedTensor, read: Candle
         trial.missing.append(name)
     elif name in read.failing:
         error = f"`{name}`: {read.failing[name]}"
-        trial.missing.append(name)
+        trial.unreadable.append(name)
     else:
         error = f"shape mismatch for {name}, expected {list(tensor.shape)}, got {list(stored.shape)}"
         trial.mismatched.append(

@@ -20,7 +20,7 @@ from embaudit.architectures.qwen3 import QWEN3
 from embaudit.loaders.base import Era, Loader, Setting
 from embaudit.loaders.candle import BYTES_READER, FIXED_READER, NEWEST_READER, UNDER_MODEL_TYPE
 from embaudit.loaders.candle_files import open_first, predict_candle
-from embaudit.loaders.candle_models import CandleLoad, CandleModel, Part, load_candle_model, prefixed
+from embaudit.loaders.candle_models import CandleLoad, CandleModel, load_candle_model
 from embaudit.loaders.candle_reading import CandleReader
 from embaudit.loaders.tei.fields import Field, Fields, Kind, Presence, first_problem, optional, required
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
@@ -59,7 +59,6 @@ class EmbedAnythingModel:
         settings: Fields that its code takes for granted, whatever `config.json` says.
         files: Weight files, the first that exists is opened.
         companions: Other files that it does not start without.
-        doubts: What embaudit does not predict about it, one sentence each.
     """
 
     architecture_names: tuple[str, ...]
@@ -69,7 +68,6 @@ class EmbedAnythingModel:
     settings: Mapping[str, JSON] = attrs.field(factory=FrozenMapping, converter=freeze_object)
     files: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
     companions: tuple[str, ...] = (_CONFIG, "tokenizer.json")
-    doubts: tuple[str, ...] = ()
 
 
 _COUNTS = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size"
@@ -115,10 +113,9 @@ _MODERNBERT = EmbedAnythingModel(
     candle=CandleModel(
         name="modernbert",
         architecture=MODERNBERT,
-        parts=(Part(prefixed("model.")),),
         never_read=(r"\.bias$",),
         optional=(r"\.attn_norm\.weight$",),
-        source=f"{_REPOSITORY}/blob/0ac263ebdfa5d32b4a40b91460bbf52d6136ef7b/rust/src/models/modernbert.rs",
+        source=f"{_REPOSITORY}/blob/a881fcaab05637f49a0ac4e023acbf60de8fd11f/rust/src/models/modernbert.rs",
     ),
     fields=(
         *required(Kind.COUNT, f"{_COUNTS} max_position_embeddings pad_token_id local_attention"),
@@ -126,7 +123,6 @@ _MODERNBERT = EmbedAnythingModel(
         *required(Kind.NUMBER, "layer_norm_eps global_rope_theta local_rope_theta"),
     ),
     activations=(),
-    doubts=("It runs ModernBERT's prediction head over every token, of which embaudit predicts nothing.",),
 )
 _QWEN3 = EmbedAnythingModel(
     architecture_names=("Qwen3ForCausalLM",),
@@ -238,7 +234,7 @@ def _predict_model(repository: Repository, model: EmbedAnythingModel, era: Embed
     load = attrs.evolve(
         load,
         refusals=(*refusals, *load.refusals),
-        doubts=(*load.doubts, *model.doubts, *_leniencies(repository)),
+        doubts=(*load.doubts, *_leniencies(repository)),
     )
     return predict_candle(repository, opened, load, sources=(*era.sources, model.candle.source))
 

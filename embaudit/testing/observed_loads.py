@@ -19,10 +19,12 @@ import attrs
 
 from embaudit.architectures import architectures_of, expected_model
 from embaudit.model.architecture import ExpectedModel, Role
+from embaudit.model.files import FileKind, kind_of
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.tensors import TensorInfo
 from embaudit.reading import open_checkpoint
 
+_WEIGHTS = (FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX)
 JOINT = " + "
 """Between the names that one stored tensor is split into, in `PredictedLoad.renamed_keys`."""
 
@@ -108,6 +110,7 @@ def _contradictions_of_a_load(
     if predicted.outcome in (Outcome.REFUSED, Outcome.UNKNOWN):
         yield f"outcome: {predicted.outcome}, but it loads; {' '.join(predicted.reasons)}"
         return
+    yield from _contradictions_of_files(predicted, folder)
     if predicted.dtype != observed.dtype:
         yield f"dtype: {predicted.dtype}, but it is {observed.dtype}"
     expected = _expected(observed.class_name, folder)
@@ -122,11 +125,15 @@ def _contradictions_of_values(
     predicted: PredictedLoad, observed: ObservedLoad, stored: "_StoredValues"
 ) -> Iterator[str]:
     loaded = {name for name in observed.parameters if stored.holds(name, observed.parameters[name])}
-    without = {key.name for key in predicted.mismatched_keys} | {*predicted.missing_keys}
+    # What a loader leaves without values and does not report, the outcome has to answer for, below.
+    unreported = {name for name, parameter in observed.parameters.items() if parameter.sha256 is None}
+    without = {key.name for key in predicted.mismatched_keys} | {*predicted.missing_keys} | unreported
     yield from _listed("values: loaded, though predicted to be missing", loaded & {*predicted.missing_keys})
     yield from _listed(
         "values: in none of the predicted files", observed.parameters.keys() - loaded - without
     )
+    yield from _listed("values: from more than one stored tensor", stored.ambiguous())
+    yield from _listed("files: nothing is taken of", stored.unused(observed.parameters))
     random = [name for name in observed.parameters.keys() - loaded if stored.matters(name)]
     if (predicted.outcome is Outcome.FAITHFUL) is not (not random):
         yield f"outcome: {predicted.outcome}, but these are not as stored: {_shortened(random)}"
@@ -134,6 +141,14 @@ def _contradictions_of_values(
         yield f"silent: predicted, but it said {observed.messages[0][:100]!r}"
     if random and not predicted.silent and not observed.messages:
         yield "silent: not predicted, but it said nothing"
+
+
+def _contradictions_of_files(predicted: PredictedLoad, folder: Path) -> Iterator[str]:
+    there = {path.name for path in folder.iterdir() if kind_of(path.name) in _WEIGHTS}
+    taken, ignored = {*predicted.files}, {*predicted.ignored_files}
+    yield from _listed("files: taken and ignored", taken & ignored)
+    yield from _listed("files: neither taken nor ignored", there - taken - ignored)
+    yield from _listed("files: not there", (taken | ignored) - there)
 
 
 def _expected(class_name: str, folder: Path) -> ExpectedModel | None:
@@ -174,18 +189,39 @@ class _StoredValues:
     def __init__(self, folder: Path, predicted: PredictedLoad, expected: ExpectedModel) -> None:
         self._folder = folder
         self._expected = expected.tensors
-        self._candidates: dict[str, list[tuple[TensorInfo, tuple[str, ...]]]] = defaultdict(list)
         self._tied = {name: group for group in expected.architecture.tied for name in group}
+        self._losers = {
+            (key.name, loser) for key in predicted.duplicate_keys for loser in {*key.stored} - {key.winner}
+        }
+        self._candidates: dict[str, list[_Candidate]] = defaultdict(list)
         for file in predicted.files:
             self._add(file, predicted)
 
     def _add(self, file: str, predicted: PredictedLoad) -> None:
         if file.endswith(".json"):
             return
+        left_out = {*predicted.unexpected_keys} - predicted.renamed_keys.keys()
         for name, tensor in open_checkpoint(self._folder, file).tensors.items():
             parts = tuple(predicted.renamed_keys.get(name, name).split(JOINT))
-            for part in parts:
-                self._candidates[part].append((tensor, parts))
+            for place, part in enumerate(parts):
+                if name not in left_out and (part, name) not in self._losers:
+                    self._candidates[part].append(_Candidate(tensor, place, len(parts)))
+
+    def ambiguous(self) -> Iterator[str]:
+        """Names to which several stored names are loaded, of which the prediction names no winner."""
+        for name, candidates in self._candidates.items():
+            if len({candidate.tensor.name for candidate in candidates}) > 1:
+                yield name
+
+    def unused(self, parameters: Mapping[str, ObservedParameter]) -> Iterator[str]:
+        """The files that were predicted to give values, and gave none."""
+        candidates = {each for some in self._candidates.values() for each in some}
+        given = {
+            candidate.tensor.file
+            for name, parameter in parameters.items()
+            for candidate in self._given(name, parameter)
+        }
+        yield from {candidate.tensor.file for candidate in candidates} - given
 
     def matters(self, name: str) -> bool:
         """Whether embeddings depend on a parameter."""
@@ -193,31 +229,40 @@ class _StoredValues:
 
     def holds(self, name: str, parameter: ObservedParameter) -> bool:
         """Whether a parameter has the values of a stored tensor loaded to its name, or to a tied one."""
-        names = self._tied.get(name, (name,))
-        candidates = (candidate for each in names for candidate in self._candidates[each])
-        return any(
-            self._digest(tensor, parts.index(name) if name in parts else 0, len(parts), parameter)
-            == parameter.sha256
-            for tensor, parts in candidates
-        )
+        return any(True for _ in self._given(name, parameter))
 
-    def _digest(self, tensor: TensorInfo, place: int, n_parts: int, parameter: ObservedParameter) -> str:
-        """The digest of one part of a stored tensor, cast to the type of the parameter."""
+    def _given(self, name: str, parameter: ObservedParameter) -> Iterator["_Candidate"]:
+        """The stored tensors that a parameter has the values of."""
+        for each in self._tied.get(name, (name,)):
+            for candidate in self._candidates.get(each, ()):
+                if self._digest(candidate, parameter) == parameter.sha256:
+                    yield candidate
+
+    def _digest(self, candidate: "_Candidate", parameter: ObservedParameter) -> str:
+        """The digest of a stored tensor, or of its part, cast to the type of the parameter."""
         import torch  # noqa: PLC0415 - on demand
 
+        tensor = candidate.tensor
         content = bytearray((self._folder / tensor.file).read_bytes()[tensor.start : tensor.stop])
         if not content:
             return hashlib.sha256().hexdigest()
         flat = torch.frombuffer(content, dtype=getattr(torch, str(tensor.dtype)))
-        whole = flat.as_strided(tensor.shape, tensor.stride)
-        part = _part(whole, place, n_parts, parameter.shape)
+        part = candidate.part_of(flat.as_strided(tensor.shape, tensor.stride), parameter.shape)
         cast = part.to(getattr(torch, parameter.dtype)).contiguous().reshape(-1)
         return hashlib.sha256(cast.view(torch.uint8).numpy()).hexdigest()
 
 
-def _part(whole: Any, place: int, n_parts: int, shape: tuple[int, ...]) -> Any:
-    """One of the parts that a tensor is split into along its first dimension."""
-    if n_parts == 1:
-        return whole
-    rows = whole.shape[0] // n_parts if not shape else shape[0]
-    return whole[place * rows : (place + 1) * rows]
+@attrs.frozen
+class _Candidate:
+    """A stored tensor that may be loaded to a name, whole or as one of the parts that it is split into."""
+
+    tensor: TensorInfo
+    place: int
+    n_parts: int
+
+    def part_of(self, whole: Any, shape: tuple[int, ...]) -> Any:
+        """The part along the first dimension, of as many rows as the shape has."""
+        if self.n_parts == 1:
+            return whole
+        rows = shape[0]
+        return whole[self.place * rows : (self.place + 1) * rows]

@@ -38,12 +38,13 @@ def main() -> None:
     transformers_logging.disable_progress_bar()
     transformers_logging.disable_default_handler()
     transformers_logging.add_handler(spoken)
-    # Code from a repository is asked about on standard input; here nobody answers.
+    # transformers prints some questions and expects answers; here nobody is asked.
     folders, sys.stdin = sys.stdin, io.StringIO()
+    answers, sys.stdout = sys.stdout, sys.stderr
     for line in folders:
         folder = line.rstrip("\n")
-        sys.stdout.write(json.dumps(load(folder, spoken)) + "\n")
-        sys.stdout.flush()
+        answers.write(json.dumps(load(folder, spoken)) + "\n")
+        answers.flush()
 
 
 def load(folder: str, spoken: Spoken) -> dict[str, Any]:

@@ -216,18 +216,16 @@ def _load_model2vec(checkpoint: Checkpoint, folds: bool) -> PredictedLoad:
         return renamed
     if folds:
         left = tuple(name for name in load.unexpected_keys if name not in extras)
-        return attrs.evolve(renamed, unexpected_keys=left, silent=bool(left))
-    dropped = f"The table is used without {examples(extras)}, so tokens get the vectors of others."
-    return attrs.evolve(renamed, outcome=Outcome.CORRUPT, silent=True, reasons=(*load.reasons, dropped))
+        reasons = (f"The table is multiplied out with {examples(extras)}.", *_dropped(checkpoint, left))
+        return attrs.evolve(renamed, unexpected_keys=left, silent=bool(left), reasons=reasons)
+    dropped = f"The table is used without {examples(extras)}, so tokens get vectors that are not theirs."
+    return attrs.evolve(renamed, outcome=Outcome.CORRUPT, silent=True, reasons=(dropped,))
 
 
 def _load_table(checkpoint: Checkpoint, name: str) -> PredictedLoad:
     """A load of one two-dimensional tensor, by name; whatever else is stored is dropped without a word."""
     table = _take_table(checkpoint, name)
     others = tuple(sorted(set(checkpoint.tensors) - {name}))
-    reason = (
-        f"Of {checkpoint.name} only {quoted(name)} is taken; {examples(others)} dropped." if others else ""
-    )
     return PredictedLoad(
         loader=NAME,
         outcome=Outcome.FAITHFUL,
@@ -235,8 +233,12 @@ def _load_table(checkpoint: Checkpoint, name: str) -> PredictedLoad:
         unexpected_keys=others,
         dtype=str(table.dtype),
         silent=bool(others),
-        reasons=(reason,) if reason else (),
+        reasons=_dropped(checkpoint, others),
     )
+
+
+def _dropped(checkpoint: Checkpoint, names: tuple[str, ...]) -> tuple[str, ...]:
+    return (f"{checkpoint.name} holds {examples(names)}; only the table is taken.",) if names else ()
 
 
 def _take_table(checkpoint: Checkpoint, name: str) -> TensorInfo:

@@ -183,6 +183,7 @@ DEBERTA_CONFIG = (
         "pad_token_id attention_head_size embedding_size conv_kernel_size conv_groups pooler_hidden_size",
     ),
     *optional(Kind.TEXT, "norm_rel_ebd conv_act"),
+    Field("pooler_hidden_act", Kind.TEXT, Presence.OPTIONAL, only=("gelu", "relu")),
     *_LABELS,
     Field("label2id", Kind.COUNTS_BY_NAME, Presence.OPTIONAL),
 )

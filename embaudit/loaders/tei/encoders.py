@@ -239,6 +239,15 @@ MODERNBERT_ROW = TeiModel(
     fields=configs.MODERNBERT_CONFIG,
     complete=without_nulls,
 )
+
+
+def _without_pooler_act(config: Config) -> tuple[str, ...]:
+    """An `Option` with a reader of its own is required, says serde: https://serde.rs/field-attrs.html."""
+    if "pooler_hidden_act" in config:
+        return ()
+    return ("`config.json` lacks `pooler_hidden_act`, and whether this version refuses that is not known.",)
+
+
 DEBERTA_ROW = TeiModel(
     model_types=DEBERTA_V2.model_types,
     candle=CandleModel(
@@ -251,4 +260,5 @@ DEBERTA_ROW = TeiModel(
     fields=configs.DEBERTA_CONFIG,
     complete=without_nulls,
     cuda_poolings=SIMPLE_POOLINGS,
+    doubts=_without_pooler_act,
 )

@@ -9,6 +9,7 @@ import enum
 import attrs
 
 from embaudit.loaders.base import Era
+from embaudit.loaders.candle import BYTES_READER, FIXED_READER
 from embaudit.loaders.candle_reading import CandleReader, Offsets
 from embaudit.loaders.tei import catalogue, configs
 from embaudit.loaders.tei.fields import Fields
@@ -100,24 +101,25 @@ def _sources(tag: str, *pulls: int) -> tuple[str, ...]:
     return (f"{_REPOSITORY}/tree/v{tag}", *(f"{_REPOSITORY}/pull/{pull}" for pull in pulls))
 
 
-_FIRST_READER = CandleReader(
+_FIRST_READER = attrs.evolve(
+    BYTES_READER,
     offsets=Offsets.REFUSED,
     parameters=False,
     subclasses=False,
     column_order=False,
     any_stride_of_one=False,
-    long_integers=False,
     int64_storages=False,
 )
 """https://github.com/huggingface/candle/tree/122da875 (2023-10-16)."""
 _FORKED_READER = attrs.evolve(_FIRST_READER, int64_storages=True)
 """A fork at 9f2b4081 (2023-10-27), taken to have what candle had that week."""
-_BYTES_READER = CandleReader(offsets=Offsets.BYTES, any_stride_of_one=False, long_integers=False)
+_STRICT_BYTES_READER = attrs.evolve(BYTES_READER, any_stride_of_one=False)
 """A fork at 14a716f55 (2024-02-22) and 33b7ecf9 (2024-04-09)."""
-_LATER_BYTES_READER = CandleReader(offsets=Offsets.BYTES, long_integers=False)
-"""A fork at 7e02ad85 (about 2024-07-09)."""
-_RIGHT_READER = CandleReader()
-"""https://github.com/huggingface/candle/tree/ec6d7ca77 (2025-03-29) and 63810239 (2025-04-15)."""
+_BYTES_READER = BYTES_READER
+"""A fork at 7e02ad85 (about 2024-07-09), taken to have what candle had that week."""
+_FIXED_READER = FIXED_READER
+"""https://github.com/huggingface/candle/tree/ec6d7ca77 (2025-03-29) and 63810239 (2025-04-15). Both call
+themselves 0.8.4, whose release has the fault that they have no more."""
 
 _V0_1 = TeiEra(
     versions=">=0.1.0,<0.2",
@@ -158,7 +160,7 @@ _V1_0 = attrs.evolve(
     _V0_4,
     versions=">=1.0.0,<1.1",
     sources=_sources("1.0.0", 166),
-    candle=_BYTES_READER,
+    candle=_STRICT_BYTES_READER,
     models=catalogue.SINCE_1_0,
     activations=configs.SWIGLU_ACTIVATIONS,
 )
@@ -178,7 +180,7 @@ _V1_5_0 = attrs.evolve(
     _V1_4,
     versions=">=1.5.0,<1.5.1",
     sources=_sources("1.5.0", 335),
-    candle=_LATER_BYTES_READER,
+    candle=_BYTES_READER,
     cpu=(Engine.ONNX_RUNTIME,),
 )
 _V1_5_1 = attrs.evolve(
@@ -205,7 +207,7 @@ _V1_7_0 = attrs.evolve(
     _V1_6_1,
     versions=">=1.7.0,<1.7.1",
     sources=_sources("1.7.0", 459, 546, 559),
-    candle=_RIGHT_READER,
+    candle=_FIXED_READER,
     models=catalogue.SINCE_1_7_0,
 )
 _V1_7_1 = attrs.evolve(

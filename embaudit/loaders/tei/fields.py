@@ -103,21 +103,26 @@ def _problem(document: Mapping[str, JSON], field: Field, activations: frozenset[
     if value is None and field.presence is Presence.OPTIONAL:
         return ""
     if field.kind is Kind.ACTIVATION:
-        return "" if value in activations else f"its `{named[0]}` is {_shown(value)}, which it does not know"
+        return "" if value in activations else f"its `{named[0]}` is {shown(value)}, which it does not know"
     if not _CHECKS[field.kind](value):
-        return f"its `{named[0]}` is {_shown(value)} and not {field.kind.value}"
+        return f"its `{named[0]}` is {shown(value)} and not {field.kind.value}"
     if field.only and not any(value == each and type(value) is type(each) for each in field.only):
-        return f"its `{named[0]}` is {_shown(value)}, which is not supported"
+        return f"its `{named[0]}` is {shown(value)}, which is not supported"
     return ""
-
-
-def _shown(value: JSON) -> str:
-    text = "null" if value is None else f"`{value!r}`"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...`"
 
 
 _SHOWN = 60
 """Characters of a value that a reason quotes at most: a repository may put megabytes there."""
+
+
+def shown(value: JSON) -> str:
+    """A value as a reason quotes it."""
+    if value is None:
+        return "null"
+    if isinstance(value, int) and abs(value) > LARGEST_COUNT:
+        return "a number beyond 64 bits"
+    text = repr(value)
+    return f"`{text}`" if len(text) <= _SHOWN else f"`{text[:_SHOWN]}...`"
 
 
 def is_count(value: JSON) -> bool:

@@ -4,15 +4,15 @@ Knows the order in which the server goes, and what the caller has left open: whe
 folder is, and whether `--pooling` is given. Where that makes a difference there is a behaviour for each.
 """
 
-import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Generic, TypeVar
 
 import attrs
 
-from embaudit.architectures import expected_model
 from embaudit.loaders.base import Setting
 from embaudit.loaders.candle_models import CandleLoad, load_candle_model
-from embaudit.loaders.candle_reading import CandleRead, read_with_candle
+from embaudit.loaders.candle_reading import CandleReader, read_with_candle
 from embaudit.loaders.harmless import why_harmless
 from embaudit.loaders.tei.dense import DensePart, listed_dense, load_dense
 from embaudit.loaders.tei.eras import Engine, TeiEra
@@ -27,10 +27,12 @@ from embaudit.loaders.tei.files import (
 )
 from embaudit.loaders.tei.models import CPU, Config, TeiModel
 from embaudit.loaders.tei.settings import Start, model_refusal, start_server
-from embaudit.model.architecture import Role
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.prediction import MisreadKey, Outcome, PredictedLoad
 from embaudit.model.repository import Repository
+from embaudit.model.words import plural
+
+T = TypeVar("T")
 
 NAME = "text-embeddings-inference"
 
@@ -56,9 +58,12 @@ def _behaviours(repository: Repository, setting: Setting[TeiEra]) -> Iterator[Pr
     if not start.pooling_refusal:
         yield from loads
         return
-    yield _refused(repository, (start.pooling_refusal, *start.remarks))
+    if any(load.outcome is not Outcome.REFUSED for load in loads):
+        yield _refused(repository, (start.pooling_refusal, *start.remarks))
     for load in loads:
-        if load.outcome is not Outcome.REFUSED:
+        if load.outcome is Outcome.REFUSED:
+            yield attrs.evolve(load, reasons=(start.pooling_refusal, *load.reasons))
+        else:
             yield attrs.evolve(load, reasons=(*load.reasons, _WITH_POOLING))
 
 
@@ -74,44 +79,83 @@ def _refused(repository: Repository, reasons: Iterable[str]) -> PredictedLoad:
 
 def _by_serving(repository: Repository, setting: Setting[TeiEra], start: Start) -> Iterator[PredictedLoad]:
     """What happens however the model is served; once, where that makes no difference."""
-    ways = list(Served) if repository.snapshot.repo_id is not None else [Served.AS_FOLDER]
-    loads = {way: _serve(repository, setting, start, way) for way in ways}
-    if len(set(loads.values())) == 1:
-        yield next(iter(loads.values()))
-        return
-    for way, load in loads.items():
-        yield attrs.evolve(load, reasons=(*load.reasons, _WHEN[way]))
-
-
-def _serve(repository: Repository, setting: Setting[TeiEra], start: Start, served: Served) -> PredictedLoad:
     engines = setting.era.cpu if setting.backend == CPU else (Engine.CANDLE,)
     onnx = choose_onnx(repository.snapshot) if Engine.ONNX_RUNTIME in engines else None
     if onnx is not None:
-        return _serve_onnx(repository, onnx, start, engines)
-    if Engine.CANDLE not in engines:
-        named = " nor ".join(f"`{path}`" for path in ONNX)
-        only = f"This image computes with ONNX Runtime alone, and there is neither {named}."
-        return _refused(repository, (only, *start.remarks))
-    config = repository.declaration.config
-    refusal = model_refusal(start, setting.era, setting.backend, config)
+        yield _serve_onnx(repository, onnx, start, engines)
+        return
+    refusal = _engine_refusal(repository, setting, start, engines)
     if refusal or start.model is None:
-        return _refused(repository, (refusal, *start.remarks))
-    era = setting.era
+        yield _refused(repository, (refusal, *start.remarks))
+        return
+    ways = tuple(Served) if repository.snapshot.repo_id is not None else (Served.AS_FOLDER,)
+    found = {way: _find(repository, setting.era, way) for way in ways}
+    if all(found[way] == found[Served.AS_FOLDER] for way in ways):
+        yield _serve(repository, setting, start, start.model, found[Served.AS_FOLDER])
+        return
+    for way, each in found.items():
+        load = _serve(repository, setting, start, start.model, each)
+        yield attrs.evolve(load, reasons=(*load.reasons, _WHEN[way]))
+
+
+def _engine_refusal(
+    repository: Repository, setting: Setting[TeiEra], start: Start, engines: tuple[Engine, ...]
+) -> str:
+    """Why no engine of the image takes the model, one sentence; empty if candle does."""
+    if Engine.CANDLE in engines:
+        return model_refusal(start, setting.era, setting.backend, repository.declaration.config)
+    named = " nor ".join(f"`{path}`" for path in ONNX)
+    return f"This image computes with ONNX Runtime alone, and there is neither {named}."
+
+
+_Found = tuple[Weights, tuple[DensePart, ...]]
+"""The weight file of the transformer, and what comes of the Dense modules."""
+
+
+def _find(repository: Repository, era: TeiEra, served: Served) -> _Found:
     weights = choose_weights(repository, served, torch=era.torch, shards=era.shards)
+    return weights, load_dense(repository, era, served)
+
+
+def _serve(
+    repository: Repository, setting: Setting[TeiEra], start: Start, model: TeiModel, found: _Found
+) -> PredictedLoad:
+    """What candle makes of it, with a model that it has."""
+    weights, dense = found
     if weights.checkpoint is None:
         return _without_weights(repository, weights, start)
-    read = read_with_candle(weights.checkpoint, era.candle)
-    load = _load(start.model, config, read)
-    dtype = start.model.dtype or (era.cpu_dtype if setting.backend == CPU else "float16")
+    era, config = setting.era, repository.declaration.config
+    load = _take(_Same(model), _Same(config), _Same(weights.checkpoint), era.candle)
     loaded = _Loaded(
         load=load,
-        failing=frozenset(read.failing),
-        lost=tuple(_lost(start.model, config, load)),
-        dense=load_dense(repository, era, served),
-        doubts=(*load.doubts, *start.doubts, *start.model.doubts(config)),
+        dense=dense,
+        doubts=(*load.doubts, *start.doubts, *model.doubts(config)),
         remarks=start.remarks,
     )
+    dtype = model.dtype or (era.cpu_dtype if setting.backend == CPU else "float16")
     return _report(repository, weights.checkpoint, loaded, dtype)
+
+
+class _Same(Generic[T]):
+    """A value that is equal to itself alone: a key for values that are slow to compare."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+@lru_cache(maxsize=16)
+def _take(
+    model: _Same[TeiModel], config: _Same[Config], checkpoint: _Same[Checkpoint], reader: CandleReader
+) -> CandleLoad:
+    """What the transformer takes. Remembered, since many eras and both backends take the same."""
+    read = read_with_candle(checkpoint.value, reader)
+    return load_candle_model(model.value.candle, model.value.complete(config.value), read)
 
 
 def _serve_onnx(
@@ -146,48 +190,18 @@ def _without_weights(repository: Repository, weights: Weights, start: Start) -> 
     )
 
 
-def _load(model: TeiModel, config: Config, read: CandleRead) -> CandleLoad:
-    """What the transformer takes; no look at every layer if there are more than the file has tensors."""
-    counts = (config.get(field) for field in model.candle.architecture.repeats.values())
-    largest = max((count for count in counts if isinstance(count, int)), default=0)
-    if largest > len(read.tensors) and not read.refusal:
-        return CandleLoad(
-            refusals=(f"`config.json` asks for {largest} layers, and the file has fewer tensors than that.",),
-            doubts=read.doubts,
-        )
-    return load_candle_model(model.candle, model.complete(config), read)
-
-
-def _lost(model: TeiModel, config: Config, load: CandleLoad) -> Iterator[str]:
-    """Tensors that are asked for, that the file lacks, and that the model does without if need be."""
-    if not model.candle.optional or load.refusals:
-        return
-    expected = expected_model(model.candle.architecture, model.complete(config)).tensors
-    for name, tensor in expected.items():
-        if tensor.role is not Role.EMBEDDING or name in load.taken:
-            continue
-        optional = any(re.search(pattern, name) for pattern in model.candle.optional)
-        stored = any(each == name or each.endswith(f".{name}") for each in load.unexpected_keys)
-        if optional and not stored:
-            yield name
-
-
 @attrs.frozen(kw_only=True)
 class _Loaded:
     """Everything that one load with candle comes to.
 
     Attributes:
         load: What the transformer takes.
-        failing: Stored tensors that candle cannot read.
-        lost: Tensors that it does without, though the configuration promises them.
         dense: What comes of each Dense module.
         doubts: What embaudit cannot decide, one sentence each.
         remarks: What is wrong with the repository beside its weights, one sentence each.
     """
 
     load: CandleLoad
-    failing: frozenset[str]
-    lost: tuple[str, ...]
     dense: tuple[DensePart, ...]
     doubts: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -199,15 +213,14 @@ class _Loaded:
 
     @property
     def missing(self) -> frozenset[str]:
-        """Tensors that are asked for and that the files lack; one that cannot be read is not lacking."""
+        """Tensors that are asked for and that the files lack."""
         parts = (key for part in self.dense for key in part.missing_keys)
-        return frozenset({*self.load.missing_keys, *self.lost, *parts}) - self.failing
+        return frozenset({*self.load.missing_keys, *parts})
 
     @property
     def unexpected(self) -> frozenset[str]:
-        """Stored tensors of the transformer that are never asked for."""
-        asked = {*self.load.missing_keys, *(key.name for key in self.load.mismatched_keys)}
-        return frozenset(self.load.unexpected_keys) - asked
+        """Stored tensors of the transformer that are not taken: not asked for, or of a wrong shape."""
+        return frozenset({*self.load.unexpected_keys, *self.load.omitted_keys}) - self.missing
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -234,7 +247,7 @@ class _Loaded:
             return Outcome.REFUSED
         if self.misread:
             return Outcome.CORRUPT
-        if self.dropped or self.lost or any(part.changed for part in self.dense):
+        if self.dropped or self.load.omitted_keys or any(part.changed for part in self.dense):
             return Outcome.INCOMPLETE
         return Outcome.UNKNOWN if self.every_doubt else Outcome.FAITHFUL
 
@@ -243,7 +256,8 @@ class _Loaded:
         """Whether something goes wrong of which the server says nothing."""
         if self.refusals:
             return False
-        return bool(self.misread or self.dropped or self.lost or any(part.silent for part in self.dense))
+        harm = self.misread or self.dropped or self.load.omitted_keys
+        return bool(harm) or any(part.silent for part in self.dense)
 
 
 def _report(repository: Repository, checkpoint: Checkpoint, loaded: _Loaded, dtype: str) -> PredictedLoad:
@@ -270,13 +284,18 @@ def _report(repository: Repository, checkpoint: Checkpoint, loaded: _Loaded, dty
 
 
 def _reasons(loaded: _Loaded) -> Iterator[str]:
+    """Why, one sentence each, the most harmful first."""
     yield from loaded.refusals
     if loaded.misread:
-        yield f"{len(loaded.misread)} tensors come out with wrong values: {loaded.misread[0].reason}."
-    if loaded.dropped:
-        yield f"{len(loaded.dropped)} stored tensors are never asked for, such as {loaded.dropped[0]}."
-    if loaded.lost:
-        yield f"{len(loaded.lost)} tensors are missing and left out without a word, such as {loaded.lost[0]}."
+        first = loaded.misread[0]
+        yield f"Without an error, {plural(len(loaded.misread), 'tensor')} get wrong values: {first.reason}."
+        where = f"byte {first.byte_to_read:,}, and is read from byte {first.byte_read:,} on"
+        yield f"`{first.name}` begins at {where}."
+    if loaded.dropped and not loaded.refusals:
+        yield f"Not taken: {plural(len(loaded.dropped), 'stored tensor')}, `{loaded.dropped[0]}` first."
+    if loaded.load.omitted_keys:
+        n_omitted = plural(len(loaded.load.omitted_keys), "tensor")
+        yield f"Cannot be had and done without: {n_omitted}, `{loaded.load.omitted_keys[0]}` first."
     yield from (reason for part in loaded.dense for reason in part.reasons)
     yield from loaded.every_doubt
     yield from loaded.remarks

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from embaudit.loaders.tei.eras import PoolingFile, TeiEra
-from embaudit.loaders.tei.fields import Field, Fields, Kind, Presence, first_problem, required
+from embaudit.loaders.tei.fields import Field, Fields, Kind, Presence, first_problem, required, shown
 from embaudit.loaders.tei.files import at_hand
 from embaudit.loaders.tei.models import TeiModel
 from embaudit.model.declaration import Declaration
@@ -94,9 +94,8 @@ def start_server(repository: Repository, era: TeiEra, backend: str) -> Start:
 def model_refusal(start: Start, era: TeiEra, backend: str, config: Mapping[str, JSON]) -> str:
     """Why the candle backend does not take the configuration, one sentence; empty if it does."""
     if start.model is None:
-        return (
-            f"The `model_type` {config.get('model_type')!r} is none that this version's candle backend has."
-        )
+        named = shown(config.get("model_type"))
+        return f"The `model_type` {named} is none that this version's candle backend has."
     if start.model.cuda_only and backend == "cpu":
         return f"{start.model.candle.name} is only supported on CUDA devices."
     problem = first_problem(config, start.model.fields, era.activations)

@@ -15,6 +15,13 @@ from embaudit.model.frozen import JSON
 from embaudit.model.tensors import TensorInfo
 
 DEFAULT = DType.FLOAT32
+_TORCH_NAMES = frozenset(
+    {
+        *(dtype.value for dtype in DType),
+        *("bool", "short", "int", "long", "cfloat", "cdouble", "chalf", "complex64", "complex128"),
+    }
+)
+"""Names of types that torch has, its other spellings included."""
 _COMPUTED = {DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64}
 """Types that torch takes as its default, in which a model can be made."""
 
@@ -43,11 +50,12 @@ def computed_type(
         checkpoint: The weights that are loaded.
         order: The tensors of the first weight file, in the order in which the loader meets them.
     """
+    field = next((field for field in era.dtype_fields if config.get(field) is not None), None)
+    if field is not None:
+        stated = _stated(config[field], f"{field} of config.json")
+        return stated if era.follows_config_dtype else _ignored(stated, config[field])
     if not era.follows_config_dtype:
         return ComputedType(DEFAULT)
-    for field in ("dtype", "torch_dtype"):
-        if config.get(field) is not None:
-            return _stated(config[field], f"{field} of config.json")
     if checkpoint.index is not None and "dtype" in checkpoint.index.metadata:
         return _stated(checkpoint.index.metadata["dtype"], f"the metadata of {checkpoint.name}")
     return _of_first(era, tuple(order))
@@ -60,6 +68,12 @@ def _stated(value: JSON, where: str) -> ComputedType:
     if dtype is None or (isinstance(value, str) and value != text):
         return ComputedType(None, f"{where} is {value!r}, in which no model can be made.")
     return ComputedType(dtype, "" if dtype is DEFAULT else f"It computes in {dtype}, after {where}.")
+
+
+def _ignored(stated: ComputedType, value: JSON) -> ComputedType:
+    """A type that is not followed must be one of torch's all the same."""
+    is_known = not isinstance(value, str) or stated.dtype is not None or value in _TORCH_NAMES
+    return ComputedType(DEFAULT) if is_known else ComputedType(None, stated.reason)
 
 
 def _of_first(era: TransformersEra, tensors: tuple[TensorInfo, ...]) -> ComputedType:

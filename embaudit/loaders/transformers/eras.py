@@ -72,6 +72,7 @@ class TransformersEra(Era):
 
     Attributes:
         since: Its first release.
+        until: The first release of the next era; None for the last one.
         match: How stored names meet the model's.
         fix_name: What becomes of every stored name first.
         conversions: How the tables of renamings of transformers 5 are applied.
@@ -81,6 +82,10 @@ class TransformersEra(Era):
         reads_unlisted: Whether tensors of a shard that its index does not list are loaded too.
         fills_before_loading: Whether parameters hold values, random ones, before any are read. If not, what
             is neither read nor reported missing stays without values.
+        reports_tied: Whether a missing tensor is reported though one that it is tied to is there.
+        quiet_missing: Architecture to a regular expression of names that are not reported missing.
+        stored_rotary: Architectures of which each layer stores an `inv_freq`.
+        unknown_fields: Architecture to fields of `config.json` that its class does not know yet.
         prefixes: Architecture to its class's `base_model_prefix`, where it is not today's.
         stored_buffers: Architecture to those of its buffers that belong to the stored tensors.
         drops_buffers: Whether stored buffers, which the model computes itself, go unreported.
@@ -88,19 +93,21 @@ class TransformersEra(Era):
         drops_position_ids: Whether `position_ids` of a class that computes them go unreported anywhere.
         formats: `format` of a safetensors file's metadata to what becomes of it; an empty text stands for a
             file without metadata, `*` for every other.
-        tensors_only: Whether pickles that hold more than tensors are refused.
+        tensors_only: Whether pickles that hold more than tensors are refused whatever torch's default is.
         torch: The torch that reads `pytorch_model.bin`, as a specifier; empty for any.
         reads_to_meta: Whether torch files are first read without their values.
         keeps_integers: Whether stored integers stay integers, which no parameter may be.
         named_weights: What becomes of `transformers_weights`.
         adapters: What an adapter does.
         silence: When a tensor that is left out is told.
+        dtype_fields: The fields of `config.json` that may name a type, the one that counts first.
         follows_config_dtype: Whether the model has the type of `config.json` or the file, not float32.
         skips_float8: Whether the type of float8 tensors is passed over as the model's type.
         guesses_model_type: Whether it guesses the model from the path where `config.json` has no type.
     """
 
     since: Version
+    until: Version | None = None
     match: Callable[[MatchingTask], Matching]
     fix_name: Callable[[str], str]
     conversions: ConversionStyle | None = None
@@ -109,6 +116,12 @@ class TransformersEra(Era):
     drops_unexpected: bool = False
     reads_unlisted: bool = True
     fills_before_loading: bool = True
+    reports_tied: bool = False
+    quiet_missing: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    stored_rotary: frozenset[str] = frozenset()
+    unknown_fields: Mapping[str, tuple[str, ...]] = attrs.field(
+        factory=FrozenMapping, converter=frozen_mapping
+    )
     prefixes: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     stored_buffers: Mapping[str, tuple[str, ...]] = attrs.field(
         factory=FrozenMapping, converter=frozen_mapping
@@ -124,6 +137,7 @@ class TransformersEra(Era):
     named_weights: NamedWeights = NamedWeights.IGNORED
     adapters: Adapters = Adapters.IGNORED
     silence: Silence = Silence.UNLESS_NAMED
+    dtype_fields: tuple[str, ...] = ("torch_dtype",)
     follows_config_dtype: bool = False
     skips_float8: bool = False
     guesses_model_type: bool = True
@@ -166,13 +180,25 @@ _FIRST = _Change(
         "tensors_only": False,
         "silence": Silence.NEVER,
         "prefixes": {"gemma3_text": ""},
+        "reports_tied": True,
+        "quiet_missing": dict.fromkeys(("t5", "t5_encoder"), r"embed_tokens\.weight"),
+        "stored_rotary": frozenset({"llama"}),
+        "unknown_fields": {"llama": ("num_key_value_heads",)},
     },
 )
 _CHANGES = (
     _Change(
         "4.31.0",
         _MODELING,
-        {"stored_buffers": {}, "drops_buffers": True, "silence": Silence.UNLESS_NAMED},
+        {
+            "stored_buffers": {},
+            "drops_buffers": True,
+            "silence": Silence.UNLESS_NAMED,
+            "reports_tied": False,
+            "quiet_missing": {},
+            "stored_rotary": frozenset(),
+            "unknown_fields": {},
+        },
     ),
     _Change("4.33.0", _MODELING, {"adapters": Adapters.REDIRECT}),
     _Change("4.34.0", f"{_AUTO}/configuration_auto.py", {}),
@@ -213,7 +239,7 @@ _CHANGES = (
                 "flax": FormatMetadata.FOREIGN,
                 "*": FormatMetadata.REFUSED,
             },
-            "rotary": _CAUSAL,
+            "rotary": _CAUSAL | {"modernbert"},
         },
     ),
     _Change("4.49.0", _MODELING, {"fix_name": at_the_end}),
@@ -224,6 +250,7 @@ _CHANGES = (
     ),
     _Change("4.51.0", _MODELING, {"fills_before_loading": False, "keeps_integers": True}),
     _Change("4.52.1", _MODELING, {"torch": ">=2.6", "named_weights": NamedWeights.TAKEN}),
+    _Change("4.56.0", "src/transformers/configuration_utils.py", {"dtype_fields": ("dtype", "torch_dtype")}),
     _Change("4.57.0", _MODELING, {"drops_unexpected": True}),
     _Change(
         "5.0.0",
@@ -275,7 +302,11 @@ def _eras() -> tuple[TransformersEra, ...]:
 def _era(change: _Change, fields: Mapping[str, Any], end: str) -> TransformersEra:
     versions = f">={change.release},<{end}" if end else f">={change.release}"
     return TransformersEra(
-        versions=versions, since=Version(change.release), sources=(_source(change),), **fields
+        versions=versions,
+        since=Version(change.release),
+        until=Version(end) if end else None,
+        sources=(_source(change),),
+        **fields,
     )
 
 

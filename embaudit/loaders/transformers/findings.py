@@ -28,7 +28,7 @@ class Findings:
         unreported: The model's tensors that nothing fills and nobody reports.
         dropped: Unexpected keys that may matter.
         replaced: Stored tensors that meet a name which another one fills: loser and winner.
-        told: Whether dropped keys are told on the default log level.
+        told: Whether unexpected keys are told on the default log level; missing ones always are.
     """
 
     missing: tuple[str, ...]
@@ -50,10 +50,12 @@ class Findings:
             matching: What meets.
             named: Whether `architectures` of `config.json` names the class.
         """
-        filled = {each.name for each in matching.taken}
-        lacking = [name for name in matching.missing if model.tensors[name].role is not Role.BUFFER]
+        filled = _with_tied(model, {each.name for each in matching.taken})
+        lacking = [name for name in matching.missing if not _is_quiet(era, model, name)]
         shown = {name: matching.missing_prefix + name for name in lacking}
-        random = [name for name in lacking if _matters(model, name) and name not in filled]
+        random = [
+            name for name in (*lacking, *matching.unfilled) if _matters(model, name) and name not in filled
+        ]
         unexpected = tuple(_reported(era, model, matching.unexpected))
         unimportant = {shown[name] for name in lacking if not _matters(model, name)}
         heads = {name for name in unexpected if why_harmless(name) is not None}
@@ -71,13 +73,13 @@ class Findings:
     @property
     def outcome(self) -> Outcome:
         """Whether every tensor that embeddings depend on is filled."""
-        return Outcome.INCOMPLETE if self.random or self.unreported else Outcome.FAITHFUL
+        return Outcome.INCOMPLETE if self.random else Outcome.FAITHFUL
 
     @property
     def silent(self) -> bool:
-        """Whether something goes wrong that matters, and none of it is told."""
-        goes_wrong = bool(self.random or self.unreported or self.dropped)
-        return goes_wrong and not self.random and not (self.dropped and self.told)
+        """Whether something goes wrong that matters, and nothing at all is told."""
+        says_something = bool(self.missing) or (self.told and bool(self.unexpected))
+        return bool(self.random or self.dropped) and not says_something
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -85,10 +87,11 @@ class Findings:
         return tuple(self._sentences())
 
     def _sentences(self) -> Iterator[str]:
-        if self.random:
-            yield f"Random values stay in {examples(self.random)}, which no stored tensor fills."
+        random = [name for name in self.random if name not in self.unreported]
+        if random:
+            yield f"Random values stay in {examples(random)}, which no stored tensor fills."
         if self.unreported:
-            yield f"No value at all is in {examples(self.unreported)}, and no report names them."
+            yield f"Nothing fills {examples(self.unreported)}, and no report names them."
         if self.dropped:
             yield f"Left out: {examples(self.dropped)}, which the model does not have."
         for loser, winner in self.replaced[:1]:
@@ -96,6 +99,20 @@ class Findings:
             yield f"{quoted(winner)} and {quoted(loser)} are stored for one tensor; the first is taken{more}."
         if self.harmless:
             yield f"No embedding depends on {examples(sorted(self.harmless))}."
+
+
+def _with_tied(model: ExpectedModel, names: set[str]) -> set[str]:
+    """`names`, and those that are one tensor with one of them."""
+    groups = (set(group) for group in model.architecture.tied)
+    return names.union(*(group for group in groups if group & names))
+
+
+def _is_quiet(era: TransformersEra, model: ExpectedModel, name: str) -> bool:
+    """Whether nobody reports it missing: a buffer that the model computes, or one that the class names."""
+    pattern = era.quiet_missing.get(model.architecture.name)
+    if pattern is not None and re.search(pattern, name) is not None:
+        return True
+    return model.tensors[name].role is Role.BUFFER
 
 
 def _matters(model: ExpectedModel, name: str) -> bool:

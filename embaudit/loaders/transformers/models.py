@@ -1,20 +1,21 @@
 """Which model class a configuration means to one release, and what that class expects.
 
 Knows the order in which `AutoConfig` and `AutoModel` decide: a class of transformers' own comes first, the
-repository's own code needs `trust_remote_code`. The functions are in `models/auto/auto_factory.py` of
-https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers and of 4.30.2.
+repository's own code needs `trust_remote_code`. The functions are in `models/auto/auto_factory.py` and
+`configuration_auto.py` of https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers and of
+4.57.1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import attrs
 
-from embaudit.architectures import ARCHITECTURES, architectures_of
+from embaudit.architectures import ARCHITECTURES, architectures_of, complete_config, expected_model
 from embaudit.formats.fields import quoted
 from embaudit.loaders.transformers.eras import TransformersEra
-from embaudit.loaders.transformers.releases import FIRST_RELEASES
-from embaudit.model.architecture import Architecture
-from embaudit.model.frozen import JSON
+from embaudit.loaders.transformers.model_types import FIRST_SERIES, FIRST_WITHOUT
+from embaudit.model.architecture import Architecture, ExpectedModel, ExpectedTensor, Role
+from embaudit.model.frozen import JSON, FrozenMapping
 from embaudit.model.prediction import Outcome
 
 
@@ -34,7 +35,10 @@ class ModelChoice:
 
 
 def choose_model(
-    config: Mapping[str, JSON], era: TransformersEra, architecture: str | None = None
+    config: Mapping[str, JSON],
+    era: TransformersEra,
+    architecture: str | None = None,
+    repo_id: str | None = None,
 ) -> ModelChoice:
     """The class that `AutoModel` takes for a configuration.
 
@@ -42,20 +46,63 @@ def choose_model(
         config: `config.json`.
         era: The release.
         architecture: Name of the architecture that is loaded instead of the one that `AutoModel` takes.
+        repo_id: `org/name` of the repository, if that is known: transformers 4 guesses from it.
     """
-    model_type = config.get("model_type")
     code = _own_code(config)
-    if not isinstance(model_type, str) and model_type is not None:
+    if config.get("model_type") is None and "model_type" not in config and code is None:
+        return _without_type(era, repo_id, architecture)
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) and (model_type is not None or code is None):
         return _ended(Outcome.REFUSED, "model_type of config.json is no text.")
+    return _of_type(model_type or "", era, architecture, code)
+
+
+def configured_model(
+    architecture: Architecture, config: Mapping[str, JSON], era: TransformersEra
+) -> ExpectedModel:
+    """What the class expects, as the release has it.
+
+    Raises:
+        FormatError: If a size is none.
+        LimitError: If there would be too many tensors.
+    """
+    ignored = era.unknown_fields.get(architecture.name, ())
+    known = {field: value for field, value in config.items() if field not in ignored}
+    complete = complete_config(architecture, known)
+    counts = {name: complete.get(name) for name in architecture.repeats.values()}
+    # Fewer layers than none are none: `range` is empty.
+    negative = {name: 0 for name, count in counts.items() if isinstance(count, int) and count < 0}
+    model = expected_model(architecture, FrozenMapping({**complete, **negative}))
+    if architecture.name not in era.stored_rotary:
+        return model
+    return attrs.evolve(model, tensors={**model.tensors, **dict(_rotary(model, complete))})
+
+
+def _rotary(model: ExpectedModel, config: Mapping[str, JSON]) -> Iterator[tuple[str, ExpectedTensor]]:
+    """The frequencies that each layer stores, half as many as a head has channels."""
+    width, heads = config.get("hidden_size"), config.get("num_attention_heads")
+    if not isinstance(width, int) or not isinstance(heads, int) or heads <= 0:
+        return
+    end = ".self_attn.q_proj.weight"
+    for layer in (name.removesuffix(end) for name in model.tensors if name.endswith(end)):
+        name = f"{layer}.self_attn.rotary_emb.inv_freq"
+        yield name, ExpectedTensor(name, (width // heads // 2,), Role.UNUSED)
+
+
+def _of_type(
+    model_type: str, era: TransformersEra, architecture: str | None, code: str | None
+) -> ModelChoice:
+    native = _is_native(model_type, era)
     if architecture is not None:
-        return _named(architecture, model_type, era)
-    if model_type is None and code is None:
-        return _without_type(era)
-    native = _native(model_type, era)
-    if native is not None:
-        note = "The repository has code of its own, which is used only with trust_remote_code=True."
-        return ModelChoice(architecture=native, reasons=(note,) if code else ())
-    return _unknown_type(model_type, era) if code is None else _remote(model_type, code)
+        return _named(architecture, model_type, is_native=native)
+    if native is None:
+        series = FIRST_SERIES[model_type]
+        return _ended(
+            Outcome.UNKNOWN, f"Models of type {model_type} came in between, with transformers {series}."
+        )
+    if native:
+        return _native(model_type, has_code=code is not None)
+    return _stranger(model_type) if code is None else _remote(model_type, code)
 
 
 def _ended(outcome: Outcome, *reasons: str) -> ModelChoice:
@@ -69,53 +116,60 @@ def _own_code(config: Mapping[str, JSON]) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def _named(name: str, model_type: str | None, era: TransformersEra) -> ModelChoice:
+def _without_type(era: TransformersEra, repo_id: str | None, architecture: str | None) -> ModelChoice:
+    """Up to 5.1 the longest model type that stands in the path or name is taken."""
+    lacking = "config.json names no model_type"
+    if not era.guesses_model_type:
+        return _ended(Outcome.REFUSED, f"{lacking}.")
+    if repo_id is None:
+        reason = f"{lacking}; only where the folder's path contains one does this release guess it."
+        return _ended(Outcome.REFUSED, reason)
+    guesses = (known for known in FIRST_SERIES if known in repo_id and _is_native(known, era))
+    guess = max(guesses, key=len, default=None)
+    if guess is None:
+        return _ended(Outcome.REFUSED, f"{lacking}, and none stands in {quoted(repo_id)}.")
+    choice = _of_type(guess, era, architecture, None)
+    reason = f"{lacking}; {quoted(guess)} is guessed from {quoted(repo_id)}."
+    return attrs.evolve(choice, reasons=(reason, *choice.reasons))
+
+
+def _is_native(model_type: str, era: TransformersEra) -> bool | None:
+    """Whether the era has a class for the type; None if only its later releases do."""
+    first, without = FIRST_SERIES.get(model_type), FIRST_WITHOUT.get(model_type)
+    if first is None or (without is not None and without <= era.since):
+        return False
+    if first <= era.since:
+        return True
+    return None if era.until is None or first < era.until else False
+
+
+def _named(name: str, model_type: str, *, is_native: bool | None) -> ModelChoice:
     known = ARCHITECTURES.get(name)
     if known is None:
         return _ended(Outcome.UNKNOWN, f"embaudit knows no architecture {name!r}.")
-    if known.remote_code or _is_in(model_type or name, era):
+    if known.remote_code or is_native:
         return ModelChoice(architecture=known)
-    return _too_old(model_type or name)
+    return _stranger(model_type)
 
 
-def _without_type(era: TransformersEra) -> ModelChoice:
-    if era.guesses_model_type:
-        reason = "config.json names no model_type; transformers then guesses it from the path of the folder."
-        return _ended(Outcome.UNKNOWN, reason)
-    return _ended(Outcome.REFUSED, "config.json names no model_type.")
-
-
-def _is_in(model_type: str, era: TransformersEra) -> bool:
-    first = FIRST_RELEASES.get(model_type)
-    return first is None or first <= era.since
-
-
-def _native(model_type: str | None, era: TransformersEra) -> Architecture | None:
+def _native(model_type: str, *, has_code: bool) -> ModelChoice:
     """Transformers' own class for a type; `AutoModel` has the one that is named like it."""
-    if model_type is None or not _is_in(model_type, era):
-        return None
     own = [known for known in architectures_of(model_type) if not known.remote_code]
-    return next((known for known in own if known.name == model_type), own[0] if own else None)
+    if not own:
+        return _ended(Outcome.UNKNOWN, f"embaudit does not know models of type {quoted(model_type)}.")
+    note = "The repository has code of its own, which is used only with trust_remote_code=True."
+    chosen = next((known for known in own if known.name == model_type), own[0])
+    return ModelChoice(architecture=chosen, reasons=(note,) if has_code else ())
 
 
-def _unknown_type(model_type: str | None, era: TransformersEra) -> ModelChoice:
-    text = model_type or ""
-    if not _is_in(text, era):
-        return _too_old(text)
-    if architectures_of(text):
-        reason = (
-            f"No release has a model of type {quoted(text)}, and config.json names no code for AutoModel."
-        )
-        return _ended(Outcome.REFUSED, reason)
-    return _ended(Outcome.UNKNOWN, f"embaudit does not know models of type {quoted(text)}.")
+def _stranger(model_type: str) -> ModelChoice:
+    series = FIRST_SERIES.get(model_type)
+    when = "no release has them" if series is None else f"they came with transformers {series}"
+    what = f"Models of type {quoted(model_type)} are unknown to it: {when}"
+    return _ended(Outcome.REFUSED, f"{what}; and config.json names no code for AutoModel.")
 
 
-def _too_old(model_type: str) -> ModelChoice:
-    first = FIRST_RELEASES[model_type]
-    return _ended(Outcome.REFUSED, f"Models of type {quoted(model_type)} came with transformers {first}.")
-
-
-def _remote(model_type: str | None, code: str) -> ModelChoice:
+def _remote(model_type: str, code: str) -> ModelChoice:
     """The class in the repository's own code; which repository it is from stands before `--`."""
     home = code.rpartition("--")[0]
     own = [known for known in architectures_of(model_type) if known.remote_code]

@@ -8,18 +8,13 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from embaudit.architectures import expected_model
 from embaudit.errors import FormatError, LimitError
 from embaudit.loaders.base import Setting
 from embaudit.loaders.structure import structural_faults
+from embaudit.loaders.transformers.checks import check_weights, torch_answers
 from embaudit.loaders.transformers.eras import Adapters, TransformersEra
-from embaudit.loaders.transformers.files import (
-    WeightChoice,
-    choose_weights,
-    other_weights,
-    torch_answers,
-)
-from embaudit.loaders.transformers.models import ModelChoice, choose_model
+from embaudit.loaders.transformers.files import WeightChoice, choose_weights, other_weights
+from embaudit.loaders.transformers.models import ModelChoice, choose_model, configured_model
 from embaudit.loaders.transformers.verdict import LoadingTask, loaded
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import Outcome, PredictedLoad
@@ -78,9 +73,8 @@ def _loads(
     elif config is None:
         yield _ended(Outcome.REFUSED, f"There is no {path}.")
     else:
-        yield from _configured(
-            repository, setting, folder, config, choose_model(config, setting.era, architecture)
-        )
+        model = choose_model(config, setting.era, architecture, repository.snapshot.repo_id)
+        yield from _configured(repository, setting, folder, config, model)
 
 
 def _configured(
@@ -92,20 +86,26 @@ def _configured(
 ) -> Iterator[PredictedLoad]:
     era = setting.era
     adapter = f"{folder}/adapter_config.json" if folder else "adapter_config.json"
-    weights = choose_weights(repository, era, folder, config)
     if model.outcome is Outcome.REFUSED:
         yield _ended(Outcome.REFUSED, *model.reasons)
-    elif (
+        return
+    if (
         "peft" in setting.beneath
-        and era.adapters is not Adapters.IGNORED
         and adapter in repository.snapshot.files
+        and era.adapters is not Adapters.IGNORED
     ):
         yield _ended(Outcome.UNKNOWN, _adapted(era, adapter), beneath="peft")
-    elif weights.outcome is not None:
-        yield _ended(weights.outcome, *weights.reasons, files=weights.files)
-    else:
-        for is_new in torch_answers(weights, era, setting.beneath.get("torch")):
-            yield _with_torch(era, weights, model, config, is_new=is_new)
+        return
+    chosen = choose_weights(repository, era, folder, config)
+    installed = frozenset(setting.beneath)
+    for torch_is_new in torch_answers(chosen, era, setting.beneath.get("torch")):
+        weights = check_weights(chosen, era, installed, torch_is_new=torch_is_new)
+        load = _weighed(era, weights, model, config)
+        yield attrs.evolve(load, files=weights.files, beneath=_TORCH[torch_is_new])
+
+
+_TORCH = {None: "", True: "torch>=2.6", False: "torch<2.6"}
+"""What is taken for granted of torch, by the answers of `torch_answers`."""
 
 
 def _adapted(era: TransformersEra, adapter: str) -> str:
@@ -114,25 +114,11 @@ def _adapted(era: TransformersEra, adapter: str) -> str:
     return f"With peft, the adapter of {adapter} is put on the model; embaudit does not follow that."
 
 
-def _with_torch(
-    era: TransformersEra,
-    weights: WeightChoice,
-    model: ModelChoice,
-    config: Mapping[str, JSON],
-    *,
-    is_new: bool,
-) -> PredictedLoad:
-    gated = bool(era.torch) and weights.is_torch_file
-    if not is_new:
-        reason = f"{weights.name} is read only with torch{era.torch} (CVE-2025-32434)."
-        return _ended(Outcome.REFUSED, reason, files=weights.files, beneath="torch<2.6")
-    load = _loaded(era, weights, model, config)
-    return attrs.evolve(load, files=weights.files, beneath=f"torch{era.torch}" if gated else "")
-
-
-def _loaded(
+def _weighed(
     era: TransformersEra, weights: WeightChoice, model: ModelChoice, config: Mapping[str, JSON]
 ) -> PredictedLoad:
+    if weights.outcome is not None:
+        return _ended(weights.outcome, *weights.reasons)
     checkpoint = weights.checkpoint
     reasons = (*model.reasons, *weights.reasons)
     if checkpoint is None:
@@ -141,10 +127,14 @@ def _loaded(
         return _ended(Outcome.UNKNOWN, *reasons, *structural_faults(checkpoint))
     if config.get("quantization_config") is not None:
         reason = "config.json asks for quantization, which embaudit does not follow."
-        return _ended(Outcome.UNKNOWN, *reasons, reason, *structural_faults(checkpoint))
+        return _ended(Outcome.UNKNOWN, reason, *reasons, *structural_faults(checkpoint))
     try:
-        expected = expected_model(model.architecture, config)
-    except (FormatError, LimitError) as error:
-        return _ended(Outcome.UNKNOWN, *reasons, f"embaudit cannot tell what the model is: {error}.")
+        expected = configured_model(model.architecture, config, era)
+    except LimitError as error:
+        return _ended(Outcome.UNKNOWN, f"embaudit does not follow so large a model: {error}.", *reasons)
+    except FormatError as error:
+        # The constructors of transformers' own classes fail where a size is none; other code is not known.
+        outcome = Outcome.UNKNOWN if model.architecture.remote_code else Outcome.REFUSED
+        return _ended(outcome, f"No model can be made of the configuration: {error}.", *reasons)
     load = loaded(LoadingTask(era=era, checkpoint=checkpoint, model=expected, config=config))
-    return attrs.evolve(load, reasons=(*reasons, *load.reasons), sources=(model.architecture.source,))
+    return attrs.evolve(load, reasons=(*load.reasons, *reasons), sources=(model.architecture.source,))

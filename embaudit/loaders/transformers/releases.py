@@ -1,13 +1,7 @@
-"""The stable releases of transformers from 4.30 on, and the first that knows each kind of model by itself.
+"""The stable releases of transformers from 4.30 on, as the index of PyPI lists them.
 
-Both were read on PyPI and in the packages found there: the releases from its index, which leaves out what
-was withdrawn (4.46.0, 4.57.0, 5.10.0), the kinds of model from `models/auto/configuration_auto.py` or
-`auto_mappings.py` of each wheel.
+What was withdrawn is not among them: 4.46.0, 4.52.0, 4.57.0, 5.10.0 and 5.10.3.
 """
-
-from packaging.version import Version
-
-from embaudit.model.frozen import FrozenMapping
 
 RELEASES = tuple(
     f"{series}.{patch}"
@@ -26,17 +20,3 @@ RELEASES = tuple(
     for patch in patches
 )
 """Every stable release, oldest first."""
-
-FIRST_RELEASES = FrozenMapping(
-    {
-        "mistral": Version("4.34.0"),
-        "qwen2": Version("4.37.0"),
-        "modernbert": Version("4.48.0"),
-        "gemma3_text": Version("4.50.0"),
-        "qwen3": Version("4.51.0"),
-        "jina_embeddings_v3": Version("5.4.0"),
-        "nomic_bert": Version("5.5.0"),
-        "gte": Version("5.18.0"),
-    }
-)
-"""`model_type` to the first release that has a class for it; those that 4.30 has are not among them."""

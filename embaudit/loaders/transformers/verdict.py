@@ -14,7 +14,7 @@ from embaudit.model.architecture import ExpectedModel, Role
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON
-from embaudit.model.prediction import MismatchedKey, Outcome, PredictedLoad
+from embaudit.model.prediction import DuplicateKey, MismatchedKey, Outcome, PredictedLoad
 from embaudit.model.tensors import TensorInfo
 
 
@@ -49,6 +49,7 @@ def loaded(task: LoadingTask) -> PredictedLoad:
         unexpected_keys=found.unexpected,
         mismatched_keys=mismatched,
         renamed_keys=_renamed(matching),
+        duplicate_keys=tuple(_duplicates(matching)),
         harmless_keys=tuple(sorted(found.harmless)),
         dtype=None if dtype.dtype is None else str(dtype.dtype),
         silent=not refusals and found.silent,
@@ -76,7 +77,7 @@ def _matching_task(task: LoadingTask) -> MatchingTask:
         },
         buffers=frozenset(buffers),
         prefix=era.prefixes.get(architecture.name, architecture.base_prefix),
-        tied=architecture.tied,
+        tied=() if era.reports_tied else architecture.tied,
         stored=stored,
         listed=stored if index is None else index.weight_map,
         fix_name=era.fix_name,
@@ -119,6 +120,16 @@ def _mismatched(task: LoadingTask, matching: Matching) -> Iterator[MismatchedKey
             yield MismatchedKey(name=each.name, stored_shape=each.shape, expected_shape=expected)
 
 
+def _duplicates(matching: Matching) -> Iterator[DuplicateKey]:
+    losers: dict[str, list[str]] = {}
+    for loser, winner in matching.replaced.items():
+        losers.setdefault(winner, []).append(loser)
+    for each in matching.taken:
+        if each.stored in losers:
+            stored = tuple(sorted((each.stored, *losers[each.stored])))
+            yield DuplicateKey(name=each.name, stored=stored, winner=each.stored)
+
+
 def _renamed(matching: Matching) -> dict[str, str]:
     names: dict[str, list[str]] = {}
     for each in matching.taken:
@@ -147,7 +158,7 @@ def _refusals(
 
 def _type_is_sought(task: LoadingTask) -> bool:
     """Whether the type of the model is looked for in the weights."""
-    in_config = any(task.config.get(field) is not None for field in ("dtype", "torch_dtype"))
+    in_config = any(task.config.get(field) is not None for field in task.era.dtype_fields)
     index = task.checkpoint.index
     return not in_config and (index is None or "dtype" not in index.metadata)
 

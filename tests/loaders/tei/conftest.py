@@ -52,6 +52,8 @@ class Builder:
     def config(self, model: TeiModel, number: int = 0) -> dict[str, Any]:
         """A complete `config.json` for a model, from one of its architecture's tiny ones."""
         tiny = {
+            "rope_theta": 10000.0,
+            "pooler_hidden_act": "gelu",
             **TINY_CONFIGS[model.candle.architecture.name][number],
             "max_position_embeddings": 20,
             "model_type": model.model_types[0],
@@ -96,7 +98,7 @@ class Builder:
         files: Iterable[str] = (),
         **fields: Any,
     ) -> Repository:
-        """A repository with a pooling file and a tokenizer; `others` are further documents, None removes one."""
+        """A repository with a pooling file and a tokenizer; `others` are further documents, None for none."""
         documents = {"config.json": config, "1_Pooling/config.json": POOLING, **(others or {})}
         kept = {path: document for path, document in documents.items() if document is not None}
         weights = {path for each in checkpoints for path in (each.name, *each.files)}

@@ -1,6 +1,7 @@
 """The eras of text-embeddings-inference."""
 
 import pytest
+from packaging.version import Version
 
 from embaudit.loaders.tei import TEI
 
@@ -28,12 +29,12 @@ SINCE = {
 
 
 @pytest.mark.parametrize("release", TEI.releases, ids=str)
-def test_every_release_lies_in_one_era(release):
+def test_every_release_lies_in_one_era(release: Version) -> None:
     """No release is left out, and none is claimed twice."""
     assert sum(era.versions.contains(release) for era in TEI.eras) == 1
 
 
-def test_eras_are_in_order_and_have_sources():
+def test_eras_are_in_order_and_have_sources() -> None:
     """Eras follow one another as their releases do, and each says where it was read."""
     firsts = [next(each for each in TEI.releases if era.versions.contains(each)) for era in TEI.eras]
 
@@ -43,7 +44,7 @@ def test_eras_are_in_order_and_have_sources():
 
 
 @pytest.mark.parametrize(("model_type", "since"), SINCE.items(), ids=SINCE)
-def test_model_types_since(model_type, since):
+def test_model_types_since(model_type: str, since: str) -> None:
     """A model type is known from one release on, and never forgotten."""
     known = [
         any(model_type in model.model_types for model in era.models)
@@ -56,6 +57,6 @@ def test_model_types_since(model_type, since):
     assert all(known[known.index(True) :])
 
 
-def test_no_other_model_types():
+def test_no_other_model_types() -> None:
     """The table above is complete."""
     assert {name for era in TEI.eras for model in era.models for name in model.model_types} == set(SINCE)

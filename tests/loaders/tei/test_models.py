@@ -1,11 +1,14 @@
 """The models of text-embeddings-inference: what each takes, under which prefixes, and what it refuses."""
 
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
 from embaudit.loaders.tei import TEI
-from embaudit.loaders.tei.models import CPU, CUDA
+from embaudit.loaders.tei.models import CPU, CUDA, TeiModel
 from embaudit.model.prediction import Outcome
 
 VERSIONS = ("0.2.0", "0.5.0", "1.2.0", "1.3.0", "1.4.0", "1.6.1", "1.7.0", "1.9.1", "1.9.3")
@@ -13,44 +16,42 @@ _SIDE = {"jina_bert_v2": "jinaai/jina-bert-implementation"}
 _SIDE["jina_bert_v2_qk_post_norm"] = "jinaai/jina-bert-v2-qk-post-norm"
 
 
-def rows():
+def rows() -> list[Any]:
     """Every model of some versions, the same one once."""
-    seen = []
+    models: dict[TeiModel, str] = {}
     for version in VERSIONS:
         era = next(era for era in TEI.eras if era.versions.contains(version))
         for model in era.models:
-            if model not in seen:
-                seen.append(model)
-                yield pytest.param(
-                    version, model, id=f"{version}-{model.candle.name}-{model.model_types[-1]}"
-                )
+            models.setdefault(model, version)
+    return [
+        pytest.param(version, model, id=f"{version}-{model.candle.name}-{model.model_types[-1]}")
+        for model, version in models.items()
+    ]
 
 
-def named(tei, version, model):
+def named(tei: Any, version: str, model: TeiModel) -> dict[str, Any]:
     """A configuration that this version takes for this model, and no other."""
     config = tei.config(model)
     name = model.candle.architecture.name
     return {**config, "_name_or_path": _SIDE[name]} if name in _SIDE and version >= "1.3" else config
 
 
-def spellings(model, config):
+def spellings(model: TeiModel, config: dict[str, Any]) -> Iterator[Callable[[str], str]]:
     """Every way in which the names of a whole model may be spelled: name in the architecture to stored."""
     longest = max(len(part.attempts) for part in model.candle.parts)
     for number in range(longest):
-        yield lambda name, number=number: next(
-            _spelled(name, part.attempts[number], config)
-            for part in model.candle.parts
-            if name.startswith(part.begins)
-        )
+        yield partial(_spelled, model, config, number)
 
 
-def _spelled(name, attempt, config):
-    begins, becomes = next(pair for pair in attempt.renames if name.startswith(pair[0]))
+def _spelled(model: TeiModel, config: dict[str, Any], number: int, name: str) -> str:
+    part = next(part for part in model.candle.parts if name.startswith(part.begins))
+    renames = part.attempts[number].renames
+    begins, becomes = next(pair for pair in renames if name.startswith(pair[0]))
     return becomes.replace("{model_type}", config["model_type"]) + name.removeprefix(begins)
 
 
 @pytest.mark.parametrize(("version", "model"), rows())
-def test_intact(tei, version, model):
+def test_intact(tei: Any, version: str, model: TeiModel) -> None:
     """An intact model loads faithfully under every prefix that is tried, in float16 unless it cannot."""
     config = named(tei, version, model)
     shapes = tei.shapes(model, config)
@@ -65,7 +66,7 @@ def test_intact(tei, version, model):
 
 
 @pytest.mark.parametrize(("version", "model"), rows())
-def test_each_required_tensor(tei, version, model):
+def test_each_required_tensor(tei: Any, version: str, model: TeiModel) -> None:
     """Without any one of the tensors that embeddings depend on the server does not start, and it is named."""
     config = named(tei, version, model)
     spell = next(spellings(model, config))
@@ -81,7 +82,7 @@ def test_each_required_tensor(tei, version, model):
 
 
 @pytest.mark.parametrize(("version", "model"), rows())
-def test_layers_beyond_those_of_the_configuration(tei, version, model):
+def test_layers_beyond_those_of_the_configuration(tei: Any, version: str, model: TeiModel) -> None:
     """A layer that the configuration does not count is dropped, and the server says nothing."""
     config = named(tei, version, model)
     spell = next(spellings(model, config))
@@ -101,7 +102,7 @@ def test_layers_beyond_those_of_the_configuration(tei, version, model):
 
 
 @pytest.mark.parametrize(("version", "model"), rows())
-def test_other_shapes(tei, version, model):
+def test_other_shapes(tei: Any, version: str, model: TeiModel) -> None:
     """A tensor of another shape keeps the server from starting, and is told with both shapes."""
     config = named(tei, version, model)
     spell = next(spellings(model, config))
@@ -116,7 +117,7 @@ def test_other_shapes(tei, version, model):
     ]
 
 
-def test_gamma_and_beta(tei):
+def test_gamma_and_beta(tei: Any) -> None:
     """Norms may have the names that TensorFlow gives them."""
     config, shapes = tei.bert()
     stored = {
@@ -130,7 +131,7 @@ def test_gamma_and_beta(tei):
     assert load.renamed_keys["embeddings.LayerNorm.gamma"] == "embeddings.LayerNorm.weight"
 
 
-def test_half_a_prefix(tei):
+def test_half_a_prefix(tei: Any) -> None:
     """Embeddings under one prefix and layers under another do not load, but in ModernBERT, part by part."""
     config, shapes = tei.bert()
     modern = tei.model("modernbert")
@@ -147,7 +148,7 @@ def test_half_a_prefix(tei):
     assert whole.outcome is Outcome.FAITHFUL
 
 
-def test_modernbert_norm_biases(tei):
+def test_modernbert_norm_biases(tei: Any) -> None:
     """The biases of ModernBERT's norms are never asked for, so that such a model is silently another one."""
     model = tei.model("modernbert")
     config = {**tei.config(model), "norm_bias": True}
@@ -159,7 +160,7 @@ def test_modernbert_norm_biases(tei):
 
 
 @pytest.mark.parametrize("shape", [None, (3,)], ids=["missing", "of another shape"])
-def test_modernbert_optional_biases(tei, shape):
+def test_modernbert_optional_biases(tei: Any, shape: tuple[int, ...] | None) -> None:
     """A bias of ModernBERT that cannot be had is left out without a word."""
     model = tei.model("modernbert")
     config = {**tei.config(model), "attention_bias": True}
@@ -177,7 +178,7 @@ CUDA_ONLY = ("mistral", "llama", "qwen2")
 
 
 @pytest.mark.parametrize("name", CUDA_ONLY)
-def test_cuda_only(tei, name):
+def test_cuda_only(tei: Any, name: str) -> None:
     """Models that need flash attention do not start in CPU images."""
     model = tei.model(name)
     config = tei.config(model)
@@ -190,7 +191,7 @@ def test_cuda_only(tei, name):
 @pytest.mark.parametrize(
     ("version", "outcome"), [("1.5.1", Outcome.REFUSED), ("1.6.0", Outcome.FAITHFUL)], ids=str
 )
-def test_gte_on_cpu(tei, version, outcome):
+def test_gte_on_cpu(tei: Any, version: str, outcome: Outcome) -> None:
     """GTE needed CUDA until 1.6.0."""
     model = tei.model("new", version)
     config = tei.config(model)
@@ -221,7 +222,7 @@ JINA = "jinaai/jina-bert-implementation"
         ("1.9.3", {}, Outcome.REFUSED),
     ],
 )
-def test_how_jina_is_told(tei, version, said, outcome):
+def test_how_jina_is_told(tei: Any, version: str, said: dict[str, Any], outcome: Outcome) -> None:
     """Jina's BERT was told by its positions, then by the name it came from, then by its code as well."""
     model = tei.model("jina_bert_v2", version)
     config = {**tei.config(model), "auto_map": {}, **said}
