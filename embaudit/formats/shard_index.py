@@ -53,7 +53,8 @@ def parse_shard_index(data: bytes, path: str, limits: Limits = DEFAULT_LIMITS) -
     """
     with inside(path):
         document = expect(parse_json(data, limits=limits), OBJECT)
-        metadata = take_optional(document, "metadata", OBJECT) or {}
+        stated = take_optional(document, "metadata", OBJECT)
+        metadata = stated or {}
         folder = str(PurePosixPath(path).parent)
 
         def resolve(weight_map: Mapping[str, JSON]) -> dict[str, str]:
@@ -65,6 +66,7 @@ def parse_shard_index(data: bytes, path: str, limits: Limits = DEFAULT_LIMITS) -
             weight_map=take_as(document, "weight_map", OBJECT, resolve),
             total_size=_whole(metadata.get("total_size")),
             metadata=metadata,
+            has_metadata=stated is not None,
         )
 
 

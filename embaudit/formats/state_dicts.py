@@ -42,6 +42,7 @@ class Found:
         tensors: Name to tensor, in the order of the file.
         metadata: Dotted path to plain value, the first thousand; long texts and arrays are left out.
         state_dict: Dotted path of the part that holds the model, or empty.
+        containers: Keys of the top level whose values hold tensors below them.
         reasons: Why the value is more than tensors and plain values.
         oddities: What torch never writes.
     """
@@ -49,6 +50,7 @@ class Found:
     tensors: dict[str, TensorInfo]
     metadata: dict[str, JSON]
     state_dict: str
+    containers: tuple[str, ...]
     reasons: tuple[str, ...]
     oddities: tuple[Oddity, ...]
 
@@ -71,6 +73,7 @@ def find_tensors(value: PickleValue, places: Places, pickle_bytes: int, limits: 
         tensors=walk.tensors,
         metadata=walk.metadata,
         state_dict=".".join(state_dict_path(root)),
+        containers=tuple(branch.key for branch in root.branches),
         reasons=tuple(walk.reasons),
         oddities=tuple(walk.oddities),
     )

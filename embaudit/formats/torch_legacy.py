@@ -59,6 +59,7 @@ def parse_torch_legacy(view: ByteView, limits: Limits) -> Checkpoint:
         tied=tied_groups(found.tensors.values()),
         pickle=summarise(pickles, (*reasons, *strangers, *found.reasons)),
         state_dict=found.state_dict,
+        containers=found.containers,
         oddities=(*oddities, *found.oddities),
     )
 

@@ -92,6 +92,7 @@ def parse_torch_tar(view: ByteView, limits: Limits) -> Checkpoint:
         tied=tied_groups(found.tensors.values()),
         pickle=summarise(tar.pickles, (*strangers, *found.reasons)),
         state_dict=found.state_dict,
+        containers=found.containers,
         oddities=(obsolete, *found.oddities),
     )
 

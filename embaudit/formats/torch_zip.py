@@ -65,6 +65,7 @@ def parse_torch_zip(view: ByteView, limits: Limits) -> Checkpoint:
         tied=tied_groups(found.tensors.values()),
         pickle=summarise([pickled], reasons),
         state_dict=found.state_dict,
+        containers=found.containers,
         oddities=tuple(oddities),
     )
 

@@ -20,6 +20,7 @@ from embaudit.loaders.candle_files import OpenedFile, open_first, predict_candle
 from embaudit.loaders.candle_models import Attempt, CandleLoad, CandleModel, Part, load_candle_model
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, Offsets
 from embaudit.loaders.harmless import why_harmless
+from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import PredictedLoad
 from embaudit.model.repository import Repository
@@ -92,7 +93,7 @@ CANDLE_BERT = CandleModel(
     name="bert",
     architecture=BERT,
     parts=(UNDER_MODEL_TYPE,),
-    source=f"{_CANDLE}/blob/0.9.1/candle-transformers/src/models/bert.rs",
+    source=f"{_CANDLE}/blob/000a2c2fe6e9f48feffe7be80a4f738a099dc819/candle-transformers/src/models/bert.rs",
 )
 """`BertModel` of candle-transformers. It knows no `gamma` and `beta`, and takes what `model_type` says for
 the prefix, so that `xlm-roberta` never finds `roberta.`."""
@@ -138,7 +139,7 @@ def _load(repository: Repository, opened: OpenedFile, model: CandleModel | None)
     if opened.doubt:
         return CandleLoad(doubts=(opened.doubt,))
     if model is not None:
-        return load_candle_model(model, repository.declaration.config, opened.read)
+        return load_candle_model(model, repository.declaration.config, opened.read, DType.FLOAT32)
     return load_everything(opened.read)
 
 

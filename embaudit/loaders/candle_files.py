@@ -96,12 +96,12 @@ def predict_candle(
         loader="",
         outcome=load.outcome,
         files=opened.files,
-        ignored_files=_ignored(repository.snapshot, opened.files),
+        ignored_files=weights_beside(repository.snapshot, opened.files),
         missing_keys=load.missing_keys,
         unexpected_keys=load.unexpected_keys,
         mismatched_keys=load.mismatched_keys,
         renamed_keys=load.renamed_keys,
-        misread_keys=load.misread_keys,
+        misread_keys=() if is_refused else load.misread_keys,
         harmless_keys=tuple(name for name in load.unexpected_keys if name not in frozenset(dropped)),
         dtype="float32",
         silent=not is_refused and bool(dropped or load.misread_keys or load.omitted_keys),
@@ -110,14 +110,15 @@ def predict_candle(
     )
 
 
-def _ignored(snapshot: Snapshot, used: Iterable[str]) -> tuple[str, ...]:
+def weights_beside(snapshot: Snapshot, used: Iterable[str] = ()) -> tuple[str, ...]:
+    """The weight files of a repository that are not among those used, sorted."""
     weights = {path for path, entry in snapshot.files.items() if entry.kind in _WEIGHT_KINDS}
     return tuple(sorted(weights.difference(used)))
 
 
 def _reasons(load: CandleLoad, read: CandleRead, dropped: Sequence[str]) -> Iterable[str]:
     yield from load.refusals
-    if load.misread_keys:
+    if load.misread_keys and not load.refusals:
         first = load.misread_keys[0]
         count = f"{plural(len(load.misread_keys), 'tensor')} of {len(load.taken):,}"
         yield f"Without an error, wrong values are read into {count}: {first.reason}."

@@ -4,7 +4,7 @@ candle has no `from_pretrained`: each model asks the file for its tensors one by
 configuration gives, and tries other prefixes where one cannot be had. It never looks at what else is stored.
 The rows are in the modules of the loaders; this module knows how a row is read.
 
-Source of the manner: https://github.com/huggingface/candle/blob/0.9.1/candle-nn/src/var_builder.rs: `get`
+Source of the manner: https://github.com/huggingface/candle/blob/47713d6/candle-nn/src/var_builder.rs: `get`
 fails where the tensor is absent, cannot be read, or has another shape; nothing is ever left at random values.
 """
 
@@ -17,6 +17,7 @@ from embaudit.architectures import complete_config, expected_model
 from embaudit.errors import FormatError, LimitError
 from embaudit.loaders.candle_reading import CandleRead
 from embaudit.model.architecture import Architecture, ExpectedTensor, Role
+from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON, FrozenMapping, frozen_mapping
 from embaudit.model.prediction import MismatchedKey, MisreadKey, Outcome
 
@@ -72,6 +73,7 @@ class CandleModel:
         optional: Regular expressions, as before; such a tensor is left out without a word if it cannot be
             had, whatever the reason.
         substitutes: Ends of a name that are tried in its place if it cannot be had: end, other end.
+        looked_up: Regular expressions; tables whose rows are looked up by their number.
         restrictions: What its configuration makes it refuse, one sentence each.
         source: Where this was read: URL with version or commit.
     """
@@ -82,6 +84,7 @@ class CandleModel:
     never_read: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     substitutes: tuple[tuple[str, str], ...] = ()
+    looked_up: tuple[str, ...] = (r"(_embeddings|embed_tokens|relative_attention_bias)\.weight$",)
     restrictions: Callable[[Mapping[str, JSON]], Iterable[str]] = _restrict_nothing
     source: str
 
@@ -137,13 +140,17 @@ class CandleLoad:
         return Outcome.UNKNOWN if self.doubts else Outcome.FAITHFUL
 
 
-def load_candle_model(model: CandleModel, config: Mapping[str, JSON], read: CandleRead) -> CandleLoad:
+def load_candle_model(
+    model: CandleModel, config: Mapping[str, JSON], read: CandleRead, dtype: DType | None = None
+) -> CandleLoad:
     """What a candle model takes from a file, and why it refuses if it does.
 
     Args:
         model: The model.
         config: `config.json`.
         read: What candle makes of the file.
+        dtype: What the model computes in. Without it, it is not asked whether tables in column order can be
+            looked up.
     """
     refusals = [reason for reason in (read.refusal, *model.restrictions(config)) if reason]
     problem = _too_many_layers(model.architecture, config, read)
@@ -161,9 +168,18 @@ def load_candle_model(model: CandleModel, config: Mapping[str, JSON], read: Cand
     load = _joined(trials, read)
     return attrs.evolve(
         load,
-        refusals=(*refusals, *load.refusals),
+        refusals=(*refusals, *load.refusals, *_failing_tables(model, load, read, dtype)),
         neglected_keys=tuple(sorted({*load.unexpected_keys} & _spellings(left_out, model, config))),
     )
+
+
+def _failing_tables(
+    model: CandleModel, load: CandleLoad, read: CandleRead, dtype: DType | None
+) -> Iterator[str]:
+    """Tables in column order, which load, and of which the first lookup fails."""
+    for name, stored in load.taken.items():
+        if stored in read.columns and read.tensors[stored].dtype == dtype and _found(model.looked_up, name):
+            yield f"`{stored}` is in column order, in which rows cannot be looked up: index-select fails."
 
 
 def _too_many_layers(architecture: Architecture, config: Mapping[str, JSON], read: CandleRead) -> str:

@@ -17,6 +17,7 @@ at the revisions named beside each claim. In short, of a torch file:
 """
 
 import enum
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
@@ -83,6 +84,9 @@ class CandleRead:
         failing: Name to the reason, for those of them that end in an error when they are asked for.
         dropped: Name to the reason, for entries that it leaves out without a word.
         skipped: Name to the reason, for entries that it leaves out with a line on standard error.
+        columns: Names of tensors that stay in column order. Values are right; but what looks up rows by their
+            number, an embedding, fails on them (`index-select only supports contiguous tensors`), unless the
+            tensor is cast to another type on the way, which puts it in row order.
         misread: Name to what it reads instead, for those that come out with wrong values and no error.
         doubts: What embaudit cannot decide about the file, one sentence each. Where there is one, a load that
             seems to go well is not to be called faithful.
@@ -93,6 +97,7 @@ class CandleRead:
     failing: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     dropped: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     skipped: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    columns: frozenset[str] = frozenset()
     misread: Mapping[str, MisreadKey] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     doubts: tuple[str, ...] = ()
 
@@ -141,6 +146,9 @@ _FUNCTIONS = frozenset(
 it knows of them is taken off. The header says that they are called, not for which entry."""
 
 _PARTS = "its parts are listed instead"
+_QUOTED = re.compile(r"""(?P<quote>['"])(?P<name>.*)(?P=quote)""", re.DOTALL)
+"""The name in `tensor 'name' is sparse: its parts are listed instead`."""
+
 _STRAY = "torch would not read"
 _HARMLESS = (
     "bytes follow the end of the pickle",
@@ -150,6 +158,9 @@ _HARMLESS = (
 )
 """Parts of the problems that embaudit's reader finds odd in a torch file and that make no difference to
 candle: it stops at the STOP too, and leaves out what has no bytes."""
+
+_BARE = "tensor"
+"""What embaudit's reader calls a tensor that stands alone. Items of a list it calls by their numbers."""
 
 _PROTOCOLS = (2, 3)
 """The opcodes of other protocols are unknown to it: FRAME, SHORT_BINUNICODE, MEMOIZE, STACK_GLOBAL of 4 and
@@ -203,13 +214,12 @@ def read_pickle(checkpoint: Checkpoint, reader: CandleReader) -> CandleRead:
     refusal = _refusal(checkpoint, reader)
     if refusal:
         return CandleRead(refusal=refusal)
-    if checkpoint.state_dict:
-        # It looks at the top level only: https://github.com/huggingface/candle/issues/2247
-        nested = f"it lies under `{checkpoint.state_dict}`, and candle looks at the top level only"
-        return CandleRead(dropped=dict.fromkeys(checkpoint.tensors, nested))
     wholes = _wholes(checkpoint)
+    containers = _containers(checkpoint)
     dropped = {
-        name: why for name, tensor in checkpoint.tensors.items() if (why := _why_dropped(tensor, wholes))
+        name: why
+        for name, tensor in checkpoint.tensors.items()
+        if (why := _why_dropped(tensor, containers, wholes))
     }
     skipped = {
         name: why
@@ -227,6 +237,11 @@ def read_pickle(checkpoint: Checkpoint, reader: CandleReader) -> CandleRead:
         failing=failing,
         dropped=dropped,
         skipped=skipped,
+        columns=frozenset(
+            name
+            for name, tensor in seen.items()
+            if name not in failing and not _is_packed(tensor, reader, reverse=True)
+        ),
         misread={
             name: key
             for name, tensor in seen.items()
@@ -276,17 +291,27 @@ def _is_long(value: JSON) -> bool:
 
 
 def _wholes(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The tensors that are stored in parts, which the checkpoint lists in their place."""
-    # "tensor 'name' is sparse: its parts are listed instead"
+    """Beginnings of the names of parts, which the checkpoint lists in place of sparse and nested tensors."""
     parted = (odd.problem for odd in checkpoint.oddities if odd.problem.endswith(_PARTS))
-    return tuple(problem.partition("'")[2].rpartition("'")[0] for problem in parted)
+    named = (_QUOTED.search(problem) for problem in parted)
+    return tuple(f"{found['name']}." for found in named if found is not None)
 
 
-def _why_dropped(tensor: TensorInfo, wholes: tuple[str, ...]) -> str:
+def _containers(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Beginnings of the names of tensors that lie below the top level."""
+    if checkpoint.state_dict and not checkpoint.containers:
+        return ("",)  # a checkpoint out of a report of an older version, which tells only that there is one
+    return tuple(f"{key}." for key in checkpoint.containers)
+
+
+def _why_dropped(tensor: TensorInfo, containers: tuple[str, ...], wholes: tuple[str, ...]) -> str:
     """Why candle leaves an entry out without a word, or empty."""
+    if tensor.name.startswith(containers):
+        # https://github.com/huggingface/candle/issues/2990
+        return "it lies below the top level, and candle looks at that only"
     if tensor.dtype in _CLASSLESS:
         return f"torch rebuilds {tensor.dtype} with `_rebuild_tensor_v3`, which candle does not know"
-    if tensor.name.startswith(tuple(f"{whole}." for whole in wholes)):
+    if tensor.name.startswith(wholes):
         return "it is a part of a sparse or nested tensor, which candle does not know"
     return ""
 
@@ -350,6 +375,8 @@ def _misread(tensor: TensorInfo, offsets: Offsets) -> MisreadKey | None:
 
 def _doubts(checkpoint: Checkpoint, reader: CandleReader) -> Iterator[str]:
     """What cannot be decided from the header about what candle sees of a torch file."""
+    if all(name == _BARE or name.partition(".")[0].isdecimal() for name in checkpoint.tensors):
+        yield "Whether the top level is a dict is not known, and of anything else candle sees nothing."
     summary = checkpoint.pickle
     if summary is not None:
         called = {f"{name.module}.{name.name}" for name in summary.globals if name.called}
@@ -370,7 +397,7 @@ def _unknown_functions(reader: CandleReader) -> frozenset[str]:
 
 def _is_doubtful(odd: Oddity) -> bool:
     if odd.problem.startswith(_STRAY):
-        return "data.pkl'" in odd.problem or odd.problem.endswith(" more")
+        return "data.pkl" in odd.problem or odd.problem.endswith(" more")
     return not odd.problem.endswith(_PARTS) and not any(text in odd.problem for text in _HARMLESS)
 
 

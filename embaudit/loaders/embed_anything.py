@@ -10,19 +10,20 @@ names the model's class, and the one that fits is supposed here; from 0.7 on `ar
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 import attrs
 
-from embaudit.architectures.bert import BERT
 from embaudit.architectures.jina_bert_v2 import JINA_BERT_V2
 from embaudit.architectures.modernbert import MODERNBERT
 from embaudit.architectures.qwen3 import QWEN3
 from embaudit.loaders.base import Era, Loader, Setting
-from embaudit.loaders.candle import BYTES_READER, FIXED_READER, NEWEST_READER, UNDER_MODEL_TYPE
-from embaudit.loaders.candle_files import open_first, predict_candle
+from embaudit.loaders.candle import BYTES_READER, CANDLE_BERT, FIXED_READER, NEWEST_READER
+from embaudit.loaders.candle_files import open_first, predict_candle, weights_beside
 from embaudit.loaders.candle_models import CandleLoad, CandleModel, load_candle_model
 from embaudit.loaders.candle_reading import CandleReader
 from embaudit.loaders.tei.fields import Field, Fields, Kind, Presence, first_problem, optional, required
+from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
@@ -74,12 +75,7 @@ _COUNTS = "vocab_size hidden_size num_hidden_layers num_attention_heads intermed
 
 _BERT = EmbedAnythingModel(
     architecture_names=("BertModel",),
-    candle=CandleModel(
-        name="bert",
-        architecture=BERT,
-        parts=(UNDER_MODEL_TYPE,),
-        source="https://github.com/huggingface/candle/blob/0.9.1/candle-transformers/src/models/bert.rs",
-    ),
+    candle=CANDLE_BERT,
     fields=(
         *required(Kind.COUNT, f"{_COUNTS} max_position_embeddings type_vocab_size pad_token_id"),
         *required(Kind.ACTIVATION, "hidden_act"),
@@ -165,26 +161,22 @@ of vectors for words alone."""
 
 def _predict(repository: Repository, setting: Setting[EmbedAnythingEra]) -> Iterator[PredictedLoad]:
     era, config = setting.era, repository.declaration.config
+    end = partial(_without_model, repository, era)
     absent = [path for path in (_CONFIG, "tokenizer.json") if path not in repository.snapshot.files]
     if absent:
-        yield _without_model(Outcome.REFUSED, f"The repository has no `{absent[0]}`.", era)
+        yield end(Outcome.REFUSED, f"The repository has no `{absent[0]}`.")
         return
     bad = next((bad for bad in repository.declaration.bad if bad.path == _CONFIG), None)
     if bad is not None and not bad.usable:
-        yield _without_model(Outcome.REFUSED, f"`{_CONFIG}` cannot be read: {bad.problem}.", era)
+        yield end(Outcome.REFUSED, f"`{_CONFIG}` cannot be read: {bad.problem}.")
         return
     name = _named(config, era.classes) if era.by_architectures else _supposed(config)
     if name in _MODELS and name in era.classes:
         yield _predict_model(repository, _MODELS[name], era)
     elif not era.by_architectures or name in _OTHER_KINDS:
-        yield _without_model(Outcome.UNKNOWN, f"embaudit does not know what it makes of {name}.", era)
+        yield end(Outcome.UNKNOWN, f"embaudit does not know what it makes of {name}.")
     else:
-        yield _without_model(
-            Outcome.REFUSED, f"By `architectures` of `{_CONFIG}` this is {name}: {_NO}.", era
-        )
-
-
-_NO = "it has no such model"
+        yield end(Outcome.REFUSED, f"`architectures` means {name}, and it has no such model.")
 
 
 def _named(config: Mapping[str, JSON], classes: Iterable[str]) -> str:
@@ -224,7 +216,7 @@ _SHOWN = 60
 def _predict_model(repository: Repository, model: EmbedAnythingModel, era: EmbedAnythingEra) -> PredictedLoad:
     config = FrozenMapping({**repository.declaration.config, **model.settings})
     opened = open_first(repository, model.files, era.reader)
-    load = load_candle_model(model.candle, config, opened.read)
+    load = load_candle_model(model.candle, config, opened.read, DType.FLOAT32)
     lacking = [path for path in model.companions if path not in repository.snapshot.files]
     problem = first_problem(config, model.fields, model.activations)
     refusals = [f"The repository has no `{path}`." for path in lacking]
@@ -246,8 +238,17 @@ def _leniencies(repository: Repository) -> Iterator[str]:
             yield f"Whether serde takes `{_CONFIG}` is not known: it {bad.problem}."
 
 
-def _without_model(outcome: Outcome, reason: str, era: EmbedAnythingEra) -> PredictedLoad:
-    return PredictedLoad(loader="", outcome=outcome, reasons=(reason,), sources=era.sources)
+def _without_model(
+    repository: Repository, era: EmbedAnythingEra, outcome: Outcome, reason: str
+) -> PredictedLoad:
+    """No weight file is opened, or none of which embaudit knows what comes of it."""
+    return PredictedLoad(
+        loader="",
+        outcome=outcome,
+        ignored_files=weights_beside(repository.snapshot) if outcome is Outcome.REFUSED else (),
+        reasons=(reason,),
+        sources=era.sources,
+    )
 
 
 _OLDEST = frozenset({"bert", "jina"})

@@ -68,12 +68,14 @@ class ShardIndex:
         weight_map: Tensor name to shard path inside the repository, in file order.
         total_size: Bytes of all tensors as declared, or None.
         metadata: The whole `metadata` object.
+        has_metadata: Whether there is such an object, which some readers cannot do without.
     """
 
     path: str
     weight_map: Mapping[str, str] = attrs.field(converter=frozen_mapping)
     total_size: int | None = None
     metadata: Mapping[str, JSON] = attrs.field(factory=FrozenMapping, converter=freeze_object)
+    has_metadata: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -106,6 +108,7 @@ class Checkpoint:
         pickle: What the pickle holds; None for safetensors. For shards, the summaries are joined.
         state_dict: Dotted path of the container that holds the model's tensors (`state_dict`, `model`), or
             empty when the top level does. Loaders that look only at the top level see nothing below it.
+        containers: Keys of the top level whose values are containers with tensors below them, in file order.
         index: The shard index, if there is one.
         missing_files: Shards that the index names and the repository lacks.
         oddities: What the file's usual writers never write.
@@ -120,6 +123,7 @@ class Checkpoint:
     tied: tuple[frozenset[str], ...] = ()
     pickle: PickleSummary | None = None
     state_dict: str = ""
+    containers: tuple[str, ...] = ()
     index: ShardIndex | None = None
     missing_files: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()

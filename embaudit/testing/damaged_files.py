@@ -167,6 +167,21 @@ def last_unmapped(index: dict[str, Any]) -> None:
     index["weight_map"].popitem()
 
 
+def all_unmapped(index: dict[str, Any]) -> None:
+    """Leaves an index that maps nothing."""
+    index["weight_map"] = {}
+
+
+def without_metadata(index: dict[str, Any]) -> None:
+    """Takes the metadata out of an index."""
+    del index["metadata"]
+
+
+def index_moved(index: str, new: str) -> Callable[[Path], object]:
+    """Gives an index the name of one over files of another format."""
+    return lambda folder: (folder / index).rename(folder / new)
+
+
 def unstored_mapped(index: dict[str, Any]) -> None:
     """Adds to an index a name that no shard holds."""
     index["weight_map"]["encoder.stranger.weight"] = next(iter(index["weight_map"].values()))

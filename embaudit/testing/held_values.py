@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from embaudit.model.tensors import TensorInfo
-from embaudit.reading import checkpoint_names, open_checkpoint
+from embaudit.predicting import read_repository
 from embaudit.sources import open_snapshot
 
 
@@ -40,11 +40,17 @@ def held_values(folder: Path, loaded: Iterable[Mapping[str, Any]]) -> HeldValues
         folder: The repository.
         loaded: Its modules in order, as `tests/interop/load_many_with_sentence_transformers.py` tells them.
     """
+    checkpoints = read_repository(open_snapshot(folder)).checkpoints
     files, elsewhere = set(), set()
     for path, module in zip(_paths(folder), loaded, strict=False):
         if module["class"] in _MADE_FROM_SETTINGS:
             continue
-        stored = list(_stored(folder, path))
+        stored = [
+            tensor
+            for name, checkpoint in checkpoints.items()
+            if _lies_in(name, path)
+            for tensor in checkpoint.tensors.values()
+        ]
         for name, parameter in module["parameters"].items():
             found = {tensor.file for tensor in stored if _is_it(folder, tensor, name, parameter)}
             files |= found
@@ -53,21 +59,15 @@ def held_values(folder: Path, loaded: Iterable[Mapping[str, Any]]) -> HeldValues
 
 
 def _paths(folder: Path) -> Iterator[str]:
+    """The folder of each module; the root alone where nothing names any."""
     file = folder / "modules.json"
     entries = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     yield from (entry.get("path", "") for entry in entries or [{}])
 
 
-def _stored(folder: Path, path: str) -> Iterator[TensorInfo]:
-    """Every tensor of the files that lie in a module's folder, or of the root's own."""
-    for name in checkpoint_names(open_snapshot(folder)):
-        if (
-            name.endswith(".json")
-            or not name.startswith(f"{path}/" if path else "")
-            or (not path and "/" in name)
-        ):
-            continue
-        yield from open_checkpoint(folder, name).tensors.values()
+def _lies_in(name: str, path: str) -> bool:
+    """Whether a weight file lies somewhere in a module's folder; in the root none deeper counts."""
+    return name.startswith(f"{path}/") if path else "/" not in name
 
 
 def _is_it(folder: Path, tensor: TensorInfo, name: str, parameter: Mapping[str, Any]) -> bool:

@@ -184,9 +184,10 @@ def word_tokenizer(file: Path) -> None:
 
 
 def t5(folder: Path) -> None:
-    """A T5, encoder and decoder, in the place of the BERT."""
+    """A T5, encoder and decoder, in the place of the BERT; what is tied is stored once."""
     write(folder / "config.json", TINY_CONFIGS["t5"][0])
-    save_safetensors(tiny_weights("t5"), folder / "model.safetensors")
+    stored = {name: each for name, each in tiny_weights("t5").items() if "embed_tokens" not in name}
+    save_safetensors(stored, folder / "model.safetensors")
     word_tokenizer(folder / "tokenizer.json")
     special = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"}
     write(folder / "tokenizer_config.json", special)
@@ -301,9 +302,9 @@ REPOSITORIES: Mapping[str, Do] = {
     "dense-no-settings": without("2_Dense/config.json"),
     "dense-no-folder": without("2_Dense"),
     "dense-lacks-bias": saved(DENSE_BIN, lambda: tensors({"linear.weight": (8, HIDDEN)})),
-    "dense-safetensors-lacks-bias": saved(DENSE_SAFE, lambda: tensors({"linear.weight": (8, HIDDEN)})),
+    "dense-safetensors-lacks-bias": saved(DENSE_SAFE, lambda: tensors({"linear.weight": (8, HIDDEN)}, 5)),
     "dense-extra-tensor": saved(DENSE_BIN, lambda: dense() | tensors({"other": (2,)})),
-    "dense-safetensors-extra-tensor": saved(DENSE_SAFE, lambda: dense() | tensors({"other": (2,)})),
+    "dense-safetensors-extra-tensor": saved(DENSE_SAFE, lambda: dense(5) | tensors({"other": (2,)})),
     "dense-other-shape": saved(DENSE_BIN, lambda: dense(n_out=9)),
     "dense-safetensors-other-shape": saved(DENSE_SAFE, lambda: dense(n_out=9)),
     "dense-without-bias": both(
@@ -387,6 +388,13 @@ REPOSITORIES: Mapping[str, Do] = {
     ),
     "dropout-no-folder": modules("Transformer", "1_Pooling", "2_Dropout"),
     "static": static(embedding_weight=(VOCABULARY, 8)),
+    "static-half": both(
+        static(embedding_weight=(VOCABULARY, 8)),
+        saved(
+            "0_StaticEmbedding/model.safetensors",
+            lambda: {"embedding.weight": tensors({"a": (VOCABULARY, 8)})["a"].half()},
+        ),
+    ),
     "static-of-model2vec": static(embeddings=(VOCABULARY, 8)),
     "static-with-a-mapping": with_mapping,
     "static-without-a-table": static(other=(VOCABULARY, 8)),
@@ -404,6 +412,17 @@ REPOSITORIES: Mapping[str, Do] = {
     "transformer-in-a-folder": in_a_folder,
     "transformer-in-a-folder-without-settings": both(
         in_a_folder, without("0_Transformer/sentence_bert_config.json")
+    ),
+    "transformer-in-a-folder-half": both(
+        in_a_folder,
+        changed("0_Transformer/sentence_bert_config.json", model_args={"torch_dtype": "float16"}),
+    ),
+    "transformer-in-a-folder-half-and-trusted": both(
+        in_a_folder,
+        changed(
+            "0_Transformer/sentence_bert_config.json",
+            model_args={"torch_dtype": "float16", "trust_remote_code": True},
+        ),
     ),
     "transformer-without-settings": without("sentence_bert_config.json"),
     "transformer-unknown-setting": changed("sentence_bert_config.json", extra=1),

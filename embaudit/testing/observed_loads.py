@@ -2,8 +2,9 @@
 
 Whoever has a loader at hand records what it does, as JSON, and holds the prediction against it. Every value
 counts: a tensor that is predicted to be loaded must hold, bit for bit, the stored one that the prediction
-names, cast to the type that the model computes in; one that is predicted to stay random must not. So the
-files that were read, the renaming and the winner of two candidates are proven, and not merely told.
+names, cast to the type that the model computes in; where another one stays random, reported as missing or
+not, the outcome must say so. So the files that were read, the renaming and the winner of two candidates are
+proven, and not merely told.
 
 torch comes in on demand, where stored values are cast; nothing is unpickled, the files are read by embaudit.
 """
@@ -97,8 +98,6 @@ def contradictions(predicted: PredictedLoad, observed: ObservedLoad, folder: Pat
         return
     if predicted.outcome is not Outcome.REFUSED:
         yield f"outcome: {predicted.outcome}, but it ended in {observed.error[:200]}"
-    elif predicted.mismatched_keys and observed.ignoring_sizes is None:
-        yield f"mismatched_keys: predicted, but ignoring them it ended in {observed.error[:200]}"
     elif observed.ignoring_sizes is not None:
         yield from _contradictions_of_keys(predicted, observed.ignoring_sizes)
 
@@ -125,13 +124,9 @@ def _contradictions_of_values(
     predicted: PredictedLoad, observed: ObservedLoad, stored: "_StoredValues"
 ) -> Iterator[str]:
     loaded = {name for name in observed.parameters if stored.holds(name, observed.parameters[name])}
-    # What a loader leaves without values and does not report, the outcome has to answer for, below.
-    unreported = {name for name, parameter in observed.parameters.items() if parameter.sha256 is None}
-    without = {key.name for key in predicted.mismatched_keys} | {*predicted.missing_keys} | unreported
-    yield from _listed("values: loaded, though predicted to be missing", loaded & {*predicted.missing_keys})
-    yield from _listed(
-        "values: in none of the predicted files", observed.parameters.keys() - loaded - without
-    )
+    without = {key.name for key in predicted.mismatched_keys} | {*predicted.missing_keys}
+    claimed = {name for name in observed.parameters if stored.claims(name)}
+    yield from _listed("values: not those of the stored tensor", claimed - loaded - without)
     yield from _listed("values: from more than one stored tensor", stored.ambiguous())
     yield from _listed("files: nothing is taken of", stored.unused(observed.parameters))
     random = [name for name in observed.parameters.keys() - loaded if stored.matters(name)]
@@ -214,18 +209,22 @@ class _StoredValues:
                 yield name
 
     def unused(self, parameters: Mapping[str, ObservedParameter]) -> Iterator[str]:
-        """The files that were predicted to give values, and gave none."""
-        candidates = {each for some in self._candidates.values() for each in some}
+        """The files that were predicted to give values and gave none, where another one did."""
+        offered = {each.tensor.file for name in parameters for each in self._candidates.get(name, ())}
         given = {
-            candidate.tensor.file
+            each.tensor.file
             for name, parameter in parameters.items()
-            for candidate in self._given(name, parameter)
+            for each in self._given(name, parameter)
         }
-        yield from {candidate.tensor.file for candidate in candidates} - given
+        yield from offered - given if given else ()
 
     def matters(self, name: str) -> bool:
         """Whether embeddings depend on a parameter."""
         return name in self._expected and self._expected[name].role is Role.EMBEDDING
+
+    def claims(self, name: str) -> bool:
+        """Whether the prediction says that a stored tensor is loaded to a parameter, or to a tied one."""
+        return any(self._candidates.get(each) for each in self._tied.get(name, (name,)))
 
     def holds(self, name: str, parameter: ObservedParameter) -> bool:
         """Whether a parameter has the values of a stored tensor loaded to its name, or to a tied one."""

@@ -1,7 +1,7 @@
 """What is predicted for embed_anything, held against two of its versions, with the real weights of MiniLM.
 
-Each layout is written once and loaded by both. Refused, faithful or corrupt has to be as predicted; a faithful
-load gives the vectors of sentence-transformers; and what a corrupt one gives is what the tensors give that lie
+Each layout is written once and loaded by both. Refused, faithful or corrupt has to be as predicted; a
+faithful load gives the vectors of sentence-transformers, and a corrupt one those of the tensors that lie
 where the prediction says they are read.
 """
 
@@ -72,10 +72,11 @@ def between_elements(weights: Weights) -> dict[str, Tensor]:
     return views
 
 
-def transposed(weights: Weights) -> dict[str, Tensor]:
-    """Every matrix in column order."""
+def transposed(weights: Weights, part: str) -> dict[str, Tensor]:
+    """Every matrix whose name has this part in column order."""
     return {
-        name: tensor.t().contiguous().t() if tensor.dim() > 1 else tensor for name, tensor in weights.items()
+        name: tensor.t().contiguous().t() if tensor.dim() > 1 and part in name else tensor
+        for name, tensor in weights.items()
     }
 
 
@@ -241,7 +242,11 @@ LAYOUTS = {
     "between elements": Layout(in_bin(between_elements), "C", "F", HALF, same_model=False),
     "one storage in bfloat16": Layout(in_bin(lambda weights: flat(weights, torch.bfloat16)), "C", "F", BRAIN),
     "one storage in float64": Layout(in_bin(lambda weights: flat(weights, torch.float64)), "C", "F"),
-    "column order": Layout(in_bin(transposed), "F", "F"),
+    "column order": Layout(in_bin(lambda weights: transposed(weights, "encoder.")), "F", "F"),
+    "tables in column order": Layout(in_bin(lambda w: transposed(w, "word_embeddings")), "R", "R"),
+    "tables in column order, cast": Layout(
+        in_bin(lambda w: transposed(cast(w, torch.float64), "word_embeddings")), "F", "F"
+    ),
     "one storage, column order": Layout(in_bin(flat_and_transposed), "C", "F"),
     "float16": Layout(in_bin(lambda weights: cast(weights, torch.float16)), "F", "F", HALF),
     "bfloat16": Layout(in_bin(lambda weights: cast(weights, torch.bfloat16)), "F", "F", BRAIN),
@@ -412,7 +417,7 @@ def check_misreading(
     folder: Path,
     new_snapshot: Callable[[Callable[[Path], object]], Path],
 ) -> None:
-    """The tensors that lie where they are predicted to be read give the very vectors that the loader gives."""
+    """The tensors that lie where they are predicted to be read give the loader's very vectors."""
     model = new_snapshot(lambda into: save_safetensors(rebuilt(folder, prediction), into))
     observed, expected = embed(folder), embed(model)
     delete_weights(model)

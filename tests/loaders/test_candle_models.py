@@ -17,6 +17,7 @@ from embaudit.loaders.candle_models import (
 )
 from embaudit.loaders.candle_reading import CandleRead
 from embaudit.model.architecture import Architecture, Role
+from embaudit.model.dtypes import DType
 from embaudit.model.prediction import MismatchedKey, MisreadKey, Outcome
 from embaudit.model.tensors import TensorInfo
 from embaudit.testing.facts import make_tensor
@@ -263,6 +264,25 @@ def test_misread_tensors_count_only_if_taken() -> None:
 
     assert taken.outcome is Outcome.CORRUPT
     assert taken.misread_keys == (keys["layer.0.bias"],)
+
+
+@pytest.mark.parametrize(
+    ("table", "dtype", "outcome"),
+    [
+        pytest.param("embeddings.word", DType.FLOAT32, Outcome.REFUSED, id="looked up"),
+        pytest.param("embeddings.word", DType.FLOAT16, Outcome.FAITHFUL, id="cast on the way"),
+        pytest.param("embeddings.word", None, Outcome.FAITHFUL, id="not asked"),
+        pytest.param("layer.0.weight", DType.FLOAT32, Outcome.FAITHFUL, id="multiplied"),
+    ],
+)
+def test_tables_in_column_order_fail_on_the_first_lookup(
+    table: str, dtype: DType | None, outcome: Outcome
+) -> None:
+    """A table loads in column order, and the first text fails, unless a cast puts it in row order."""
+    model = CandleModel(name="small", architecture=SMALL, looked_up=(r"word$",), source="a test")
+    read = reading(stored(), columns=frozenset({table}))
+
+    assert load_candle_model(model, {}, read, dtype).outcome is outcome
 
 
 def test_doubts_are_no_faithful_load() -> None:

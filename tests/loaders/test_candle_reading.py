@@ -120,6 +120,21 @@ def test_a_nested_state_dict_shows_no_tensors(wrapper: str, saved: Callable[...,
     assert set(read.dropped) == {f"{wrapper}.a", f"{wrapper}.b"}
 
 
+def test_entries_below_the_top_level_are_dropped(saved: Callable[..., Checkpoint]) -> None:
+    """Beside tensors of the top level, those in containers are left out without a word."""
+    checkpoint = saved({**two(), "optimizer": {"state": [torch.zeros(2)]}, "ema": {"a": torch.zeros(2)}})
+    read = read_pickle(checkpoint, NEWEST)
+
+    assert set(read.tensors) == {"a", "b"}
+    assert set(read.dropped) == {"optimizer.state.0", "ema.a"}
+
+
+@pytest.mark.parametrize("value", [[torch.zeros(2)], torch.zeros(2)], ids=["list", "bare"])
+def test_what_may_be_no_dict_raises_a_doubt(value: object, saved: Callable[..., Checkpoint]) -> None:
+    """A list and a tensor alone show candle nothing, and their names may be those of a dict."""
+    assert read_pickle(saved(value), NEWEST).doubts
+
+
 LAYOUTS = [
     pytest.param(lambda: torch.arange(6.0)[2:], {"bytes": "misread", "oldest": "failing"}, id="offset"),
     pytest.param(lambda: torch.zeros(3, 2).t(), {"oldest": "failing"}, id="column order"),
@@ -193,6 +208,14 @@ def test_each_layout_has_its_fate(
     assert ("odd" in read.tensors) is (fate in {"", "misread", "failing"})
     assert "plain" in read.tensors
     assert not read.doubts
+
+
+def test_column_order_is_kept() -> None:
+    """Tensors in column order are told, those that are in row order too are not."""
+    columns = make_tensor("columns", (2, 3), stride=(1, 2))
+    both = make_tensor("both", (1, 3), stride=(1, 1))
+
+    assert read_pickle(make_checkpoint([columns, both, "rows"]), NEWEST).columns == {"columns"}
 
 
 CALLABLES = [

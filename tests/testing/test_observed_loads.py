@@ -20,7 +20,11 @@ from embaudit.testing.observed_loads import (
 
 QUERY = "encoder.layer.0.attention.self.query.weight"
 RIGHT = PredictedLoad(
-    loader="transformers", outcome=Outcome.FAITHFUL, files=("model.safetensors",), dtype="float32"
+    loader="transformers",
+    outcome=Outcome.FAITHFUL,
+    files=("model.safetensors",),
+    ignored_files=("pytorch_model.bin",),
+    dtype="float32",
 )
 
 
@@ -60,9 +64,13 @@ def test_a_right_prediction_is_not_contradicted(observed: ObservedLoad, folder: 
     ("change", "field"),
     [
         ({"files": ("pytorch_model.bin",)}, "values"),
-        ({"files": ()}, "values"),
-        ({"missing_keys": (QUERY,)}, "values"),
-        ({"renamed_keys": {QUERY: f"{QUERY}2"}}, "values"),
+        ({"files": ()}, "outcome"),
+        ({"files": (), "ignored_files": ()}, "files"),
+        ({"ignored_files": ("model.safetensors", "pytorch_model.bin")}, "files"),
+        ({"files": ("model.safetensors", "pytorch_model.bin"), "ignored_files": ()}, "files"),
+        ({"renamed_keys": {QUERY: QUERY.replace("query", "key")}}, "values"),
+        ({"missing_keys": (QUERY,)}, "missing_keys"),
+        ({"renamed_keys": {QUERY: f"{QUERY}2"}}, "outcome"),
         ({"unexpected_keys": ("x",)}, "unexpected_keys"),
         (
             {"mismatched_keys": (MismatchedKey(name="x", stored_shape=(), expected_shape=()),)},
@@ -84,10 +92,21 @@ def test_a_wrong_prediction_is_contradicted(
 
 def test_a_random_tensor_must_be_predicted(observed: ObservedLoad, folder: Path) -> None:
     """A parameter that holds nothing of the file contradicts a faithful load, even if nothing was told."""
-    lost = ObservedParameter(dtype="float32", shape=(16, 16), sha256=None)
+    lost = ObservedParameter(**held(torch.zeros(16, 16)))
     load = attrs.evolve(observed, parameters={**observed.parameters, QUERY: lost})
 
     assert fields(RIGHT, load, folder) == {"values", "outcome", "silent"}
+
+
+def test_what_holds_no_values_must_be_predicted(observed: ObservedLoad, folder: Path) -> None:
+    """A parameter that a loader leaves without values, and does not report, contradicts a faithful load."""
+    lost = ObservedParameter(dtype="float32", shape=(16, 16), sha256=None)
+    parameters = {**observed.parameters, QUERY: lost}
+    load = attrs.evolve(observed, parameters=parameters, unexpected_keys=(QUERY,))
+    right = attrs.evolve(RIGHT, outcome=Outcome.INCOMPLETE, unexpected_keys=(QUERY,), silent=True)
+
+    assert fields(attrs.evolve(RIGHT, unexpected_keys=(QUERY,)), load, folder) == {"outcome", "silent"}
+    assert fields(right, load, folder) == set()
 
 
 def test_a_pooler_at_random_values_is_no_harm(observed: ObservedLoad, folder: Path) -> None:

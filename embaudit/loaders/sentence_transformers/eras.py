@@ -68,6 +68,8 @@ class SentenceTransformersEra(Era):
         needs_settings: Where a Transformer must have a settings file.
         settings_may_lack: Whether other modules are made from their defaults where theirs is absent.
         passes_model_arguments: Whether `model_args` of the settings reach the model.
+        takes_trust_out: Whether `model_args` of a Transformer in a folder must have the `trust_remote_code`
+            that is taken out of them.
         encoder_only: `model_type`s of which only the encoder is loaded.
         finds_adapters: Whether an `adapter_config.json` is looked for before transformers does.
         runs_repository_code: Whether a class that is not the package's own may come from the repository,
@@ -88,6 +90,7 @@ class SentenceTransformersEra(Era):
     needs_settings: NeedsSettings = NeedsSettings.EVERYWHERE
     settings_may_lack: bool = False
     passes_model_arguments: bool = False
+    takes_trust_out: bool = False
     encoder_only: tuple[str, ...] = ()
     finds_adapters: bool = False
     runs_repository_code: bool = False
@@ -168,6 +171,7 @@ _2_3 = attrs.evolve(
     encoder_only=("t5", "mt5"),
     needs_settings=NeedsSettings.IN_FOLDERS,
     passes_model_arguments=True,
+    takes_trust_out=True,
     sources=_sources("2.3.1", "SentenceTransformer.py", "models/Transformer.py", "models/Pooling.py"),
 )
 _2_4 = attrs.evolve(
@@ -186,6 +190,7 @@ _2_7 = attrs.evolve(
 _3_0 = attrs.evolve(
     _2_7,
     versions=">=3,<3.0.1",
+    takes_trust_out=False,
     classes=m.by_former_paths(_TYPES_3),
     sources=_sources("3.0.0", "SentenceTransformer.py", "models/Transformer.py", "models/Dense.py"),
 )

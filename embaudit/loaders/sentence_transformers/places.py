@@ -19,7 +19,7 @@ from embaudit.model.repository import Repository
 MODULES = "modules.json"
 CONFIG = "config_sentence_transformers.json"
 _MODEL_TYPE = "SentenceTransformer"
-_N_MODULES = 64
+_N_MODULES = 32
 """Modules that are followed. Models have two to five; each may cost a look at a whole checkpoint."""
 _NAMESPACE = "sentence_transformers."
 _OTHER_MODELS = tuple(

@@ -41,8 +41,8 @@ from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 
 _WEIGHT_KINDS = {FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX, FileKind.FOREIGN_WEIGHTS}
-_DEPTH = 8
-"""Routers inside one another that are followed."""
+_DEPTH = 2
+"""Routers inside one another that are followed; none is known to hold another."""
 
 
 def predict(repository: Repository, setting: Setting[SentenceTransformersEra]) -> Iterator[PredictedLoad]:
@@ -137,8 +137,15 @@ def _loads(sight: Sight) -> Iterator[PredictedLoad]:
     """What the model as a whole does, module after module up to the first that is refused."""
     places = places_of(sight.repository, sight.era)
     modules = []
+    known: dict[tuple[str, str], list[PredictedLoad]] = {}
     while (step := _next_place(places)) is not None:
-        modules.append([step] if isinstance(step, PredictedLoad) else load_module(sight, step))
+        if isinstance(step, PredictedLoad):
+            modules.append([step])
+            continue
+        # Hostile entries may name one large module again and again.
+        again = (step.type.name, step.folder)
+        known[again] = known.get(again) or load_module(sight, step)
+        modules.append(known[again])
     yield from join_alternatives([*modules, _guarded(check_config, sight)])
 
 

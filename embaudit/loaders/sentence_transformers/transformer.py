@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 from packaging.version import Version
 
+from embaudit.errors import FormatError
 from embaudit.formats.fields import OBJECT, TEXT, examples, quoted, take, take_optional
 from embaudit.loaders.sentence_transformers.eras import NeedsSettings
 from embaudit.loaders.sentence_transformers.joining import NAME, make_load
@@ -64,7 +65,12 @@ def load_transformer(sight: Sight, place: Place) -> Iterator[PredictedLoad]:
 def _settings(sight: Sight, place: Place) -> Settings:
     needs = sight.era.needs_settings
     needed = needs is NeedsSettings.EVERYWHERE or (needs is NeedsSettings.IN_FOLDERS and bool(place.folder))
-    return read_settings(sight, place, may_lack=not needed)
+    settings = read_settings(sight, place, may_lack=not needed)
+    if sight.era.takes_trust_out and place.folder and "model_args" in settings:
+        options = take(settings, "model_args", OBJECT)
+        if "trust_remote_code" not in options:
+            raise FormatError("is missing", f"{place.folder}: model_args: trust_remote_code")
+    return settings
 
 
 def _options(settings: Settings) -> Mapping[str, JSON]:
@@ -109,6 +115,8 @@ def _with_dtype(load: PredictedLoad, options: Mapping[str, JSON], sight: Sight) 
         return load
     name, value = given
     before = sight.transformers.era.since < _FIRST_WITH_DTYPE
+    if value == "auto" and sight.transformers.era.follows_config_dtype:
+        return load
     if value not in {*map(str, DType)} or (name == "dtype" and before):
         unknown = Outcome.UNKNOWN if load.outcome is Outcome.FAITHFUL else load.outcome
         reason = f"embaudit cannot tell what this version makes of the {name} in the settings of the module."

@@ -90,6 +90,8 @@ def _refusals(
 ) -> Iterator[str]:
     """Why a file whose header can be read is refused all the same."""
     name = checkpoint.name
+    if checkpoint.index is not None and not checkpoint.index.has_metadata:
+        yield f"{name} has no `metadata`, which transformers looks into."
     if checkpoint.missing_files:
         yield f"{name} names {checkpoint.missing_files[0]}, which is not there."
     is_safetensors = checkpoint.format is CheckpointFormat.SAFETENSORS
@@ -99,7 +101,7 @@ def _refusals(
         yield from _refused_formats(checkpoint, era, installed)
     elif restricted:
         yield from _refused_pickles(checkpoint)
-    if era.reads_to_meta and _is_big_endian(checkpoint):
+    if era.reads_to_meta and is_big_endian(checkpoint):
         yield f"{name} is big-endian: read to the meta device first, torch swaps bytes that do not exist."
 
 
@@ -139,7 +141,8 @@ def _held(checkpoint: Checkpoint) -> str:
     return reasons[0] if reasons else "no reason is known."
 
 
-def _is_big_endian(checkpoint: Checkpoint) -> bool:
+def is_big_endian(checkpoint: Checkpoint) -> bool:
+    """Whether it was written on a big-endian machine."""
     return any(tensor.byte_order == "big" for tensor in checkpoint.tensors.values())
 
 

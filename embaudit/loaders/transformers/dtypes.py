@@ -62,6 +62,8 @@ def computed_type(
 
 
 def _stated(value: JSON, where: str) -> ComputedType:
+    if isinstance(value, Mapping):
+        return _stated(value.get("", DEFAULT.value), where)
     text = value.removeprefix("torch.") if isinstance(value, str) else ""
     aliases = {"float": DType.FLOAT32, "half": DType.FLOAT16, "double": DType.FLOAT64}
     dtype = aliases.get(text) or next((known for known in _COMPUTED if known.value == text), None)

@@ -89,14 +89,18 @@ class TransformersEra(Era):
         prefixes: Architecture to its class's `base_model_prefix`, where it is not today's.
         stored_buffers: Architecture to those of its buffers that belong to the stored tensors.
         drops_buffers: Whether stored buffers, which the model computes itself, go unreported.
-        rotary: Architectures that leave a stored `rotary_emb.inv_freq` unreported.
+        rotary: Architectures that leave stored frequencies of rotary positions unreported.
+        rotary_names: Regular expression of those frequencies' names.
         drops_position_ids: Whether `position_ids` of a class that computes them go unreported anywhere.
         formats: `format` of a safetensors file's metadata to what becomes of it; an empty text stands for a
             file without metadata, `*` for every other.
         tensors_only: Whether pickles that hold more than tensors are refused whatever torch's default is.
         torch: The torch that reads `pytorch_model.bin`, as a specifier; empty for any.
         reads_to_meta: Whether torch files are first read without their values.
-        keeps_integers: Whether stored integers stay integers, which no parameter may be.
+        keeps_stored_types: Whether parameters keep the types that they are stored in, if that of the first is
+            the model's.
+        keeps_integers: Whether stored integers stay integers, which no parameter may be, and float8_e4m3fn
+            stays what it is.
         named_weights: What becomes of `transformers_weights`.
         adapters: What an adapter does.
         silence: When a tensor that is left out is told.
@@ -128,11 +132,13 @@ class TransformersEra(Era):
     )
     drops_buffers: bool = True
     rotary: frozenset[str] = frozenset()
+    rotary_names: str = r"rotary_emb\.inv_freq"
     drops_position_ids: bool = False
     formats: Mapping[str, FormatMetadata] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     tensors_only: bool = True
     torch: str = ""
     reads_to_meta: bool = False
+    keeps_stored_types: bool = False
     keeps_integers: bool = False
     named_weights: NamedWeights = NamedWeights.IGNORED
     adapters: Adapters = Adapters.IGNORED
@@ -198,6 +204,8 @@ _CHANGES = (
             "quiet_missing": {},
             "stored_rotary": frozenset(),
             "unknown_fields": {},
+            "rotary": _CAUSAL,
+            "rotary_names": r"^(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq$",
         },
     ),
     _Change("4.33.0", _MODELING, {"adapters": Adapters.REDIRECT}),
@@ -226,6 +234,7 @@ _CHANGES = (
             }
         },
     ),
+    _Change("4.43.0", _MODELING, {"keeps_stored_types": True}),
     _Change("4.45.0", _MODELING, {"fix_name": anywhere_with_weight_norm}),
     _Change(
         "4.48.0",
@@ -240,6 +249,7 @@ _CHANGES = (
                 "*": FormatMetadata.REFUSED,
             },
             "rotary": _CAUSAL | {"modernbert"},
+            "rotary_names": r"rotary_emb\.inv_freq",
         },
     ),
     _Change("4.49.0", _MODELING, {"fix_name": at_the_end}),
@@ -248,7 +258,11 @@ _CHANGES = (
         _MODELING,
         {"match": match_by_model_names, "reads_unlisted": False, "reads_to_meta": True},
     ),
-    _Change("4.51.0", _MODELING, {"fills_before_loading": False, "keeps_integers": True}),
+    _Change(
+        "4.51.0",
+        _MODELING,
+        {"fills_before_loading": False, "keeps_integers": True, "keeps_stored_types": False},
+    ),
     _Change("4.52.1", _MODELING, {"torch": ">=2.6", "named_weights": NamedWeights.TAKEN}),
     _Change("4.56.0", "src/transformers/configuration_utils.py", {"dtype_fields": ("dtype", "torch_dtype")}),
     _Change("4.57.0", _MODELING, {"drops_unexpected": True}),

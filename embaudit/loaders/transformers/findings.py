@@ -13,7 +13,6 @@ from embaudit.model.architecture import ExpectedModel, Role
 from embaudit.model.prediction import Outcome
 
 _POSITION_IDS = r"(^|\.)position_ids$"
-_ROTARY = r"rotary_emb\.inv_freq"
 
 
 @attrs.frozen(kw_only=True)
@@ -124,7 +123,7 @@ def _reported(era: TransformersEra, model: ExpectedModel, names: Iterable[str]) 
     architecture = model.architecture
     patterns = list(architecture.ignored)
     if architecture.name in era.rotary:
-        patterns.append(_ROTARY)
+        patterns.append(era.rotary_names)
     if era.drops_position_ids and any(name.endswith("position_ids") for name in model.tensors):
         patterns.append(_POSITION_IDS)
     quiet = re.compile("|".join(patterns)) if patterns else None

@@ -120,7 +120,7 @@ _CAME = {
     """,
     "4.57": """
         blt edgetam edgetam_video edgetam_vision_model flex_olmo lfm2_vl longcat_flash ministral olmo3
-        parakeet parakeet_ctc parakeet_encoder qwen3_next qwen3_omni_moe qwen3_vl qwen3_vl_moe
+        parakeet_ctc parakeet_encoder qwen3_next qwen3_omni_moe qwen3_vl qwen3_vl_moe
         qwen3_vl_moe_text qwen3_vl_text siglip2_vision_model vaultgemma
     """,
     "5.0": """
@@ -259,9 +259,6 @@ _CAME = {
 _WENT = {
     "4.45": """
         llava-next-video
-    """,
-    "4.57": """
-        parakeet
     """,
     "5.0": """
         deta efficientformer ernie_m gptsan-japanese graphormer jukebox mctct mega nat nezha open-llama

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from embaudit.formats.fields import examples, quoted
+from embaudit.loaders.transformers.checks import is_big_endian
 from embaudit.loaders.transformers.conversions import conversions_for
 from embaudit.loaders.transformers.dtypes import ComputedType, computed_type
 from embaudit.loaders.transformers.eras import TransformersEra
@@ -51,7 +52,7 @@ def loaded(task: LoadingTask) -> PredictedLoad:
         renamed_keys=_renamed(matching),
         duplicate_keys=tuple(_duplicates(matching)),
         harmless_keys=tuple(sorted(found.harmless)),
-        dtype=None if dtype.dtype is None else str(dtype.dtype),
+        dtype=None if dtype.dtype is None or _keeps_float8(task, matching) else str(dtype.dtype),
         silent=not refusals and found.silent,
         reasons=(*refusals, *found.reasons, *_type_reasons(task, matching, dtype)),
     )
@@ -146,8 +147,10 @@ def _refusals(
         yield dtype.reason
     if mismatched:
         yield f"{examples([each.name for each in mismatched])} of another shape than the model has."
-    if task.era.follows_config_dtype and _type_is_sought(task) and not _begins_with_tensors(task.checkpoint):
+    if _type_is_sought(task) and task.checkpoint.state_dict:
         yield "To find the type it takes every entry of the file for a tensor, which they are not."
+    if _type_is_sought(task) and is_big_endian(task.checkpoint):
+        yield "To find the type it reads the file to the meta device, where torch cannot swap bytes: it crashes."
     integers = [
         each.stored for each in matching.taken if task.era.keeps_integers and _is_integer(task, each.stored)
     ]
@@ -158,13 +161,11 @@ def _refusals(
 
 def _type_is_sought(task: LoadingTask) -> bool:
     """Whether the type of the model is looked for in the weights."""
+    if not task.era.follows_config_dtype:
+        return False
     in_config = any(task.config.get(field) is not None for field in task.era.dtype_fields)
     index = task.checkpoint.index
     return not in_config and (index is None or "dtype" not in index.metadata)
-
-
-def _begins_with_tensors(checkpoint: Checkpoint) -> bool:
-    return checkpoint.format is CheckpointFormat.SAFETENSORS or not checkpoint.state_dict
 
 
 def _is_integer(task: LoadingTask, stored: str) -> bool:
@@ -188,9 +189,29 @@ def _type_reasons(task: LoadingTask, matching: Matching, dtype: ComputedType) ->
         return
     if dtype.reason:
         yield dtype.reason
+    if _keeps_float8(task, matching):
+        yield "Tensors of float8_e4m3fn keep that type, in which torch multiplies nothing."
+    is_torch_file = task.checkpoint.format is not CheckpointFormat.SAFETENSORS
+    if is_torch_file and task.checkpoint.metadata and _type_is_sought(task):
+        yield "It refuses instead if an entry that is no tensor comes first: it takes each for one."
+    if task.era.keeps_stored_types and _mixes_types(task, matching, dtype.dtype):
+        yield "The first tensor has the type of the model, so that the others keep theirs, which are several."
     narrowed = [each.stored for each in matching.taken if _is_narrowed(task, each.stored, dtype.dtype)]
     if narrowed:
         yield f"{examples(narrowed)} stored in more bits than {dtype.dtype} has: the values are rounded."
+
+
+def _keeps_float8(task: LoadingTask, matching: Matching) -> bool:
+    if not task.era.keeps_integers:
+        return False
+    types = {task.checkpoint.tensors[each.stored].dtype for each in matching.taken}
+    return DType.FLOAT8_E4M3FN in types
+
+
+def _mixes_types(task: LoadingTask, matching: Matching, dtype: DType) -> bool:
+    stored = {each.name: task.checkpoint.tensors[each.stored].dtype for each in matching.taken}
+    first = stored.get(next(iter(task.model.tensors), ""))
+    return first is dtype and any(each.is_floating and each is not dtype for each in stored.values())
 
 
 def _is_narrowed(task: LoadingTask, stored: str, dtype: DType) -> bool:
