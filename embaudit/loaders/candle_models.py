@@ -133,9 +133,9 @@ class CandleLoad:
         """What comes of it. Wrong values that are certain weigh more than a doubt, and an error does too."""
         if self.refusals:
             return Outcome.REFUSED
-        if self.misread_keys or self.neglected_keys:
+        if self.misread_keys:
             return Outcome.CORRUPT
-        if self.omitted_keys:
+        if self.omitted_keys or self.neglected_keys:
             return Outcome.INCOMPLETE
         return Outcome.UNKNOWN if self.doubts else Outcome.FAITHFUL
 

@@ -22,7 +22,7 @@ from embaudit.loaders.candle import BYTES_READER, CANDLE_BERT, FIXED_READER, NEW
 from embaudit.loaders.candle_files import open_first, predict_candle, weights_beside
 from embaudit.loaders.candle_models import CandleLoad, CandleModel, load_candle_model
 from embaudit.loaders.candle_reading import CandleReader
-from embaudit.loaders.tei.fields import Field, Fields, Kind, Presence, first_problem, optional, required
+from embaudit.loaders.serde import Field, Fields, Kind, Presence, first_problem, optional, required
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
 from embaudit.model.prediction import Outcome, PredictedLoad

@@ -247,10 +247,10 @@ def test_optional_tensors_are_left_out_silently(shape: tuple[int, ...] | None) -
 
 
 def test_neglected_tensors_make_another_model() -> None:
-    """Stored tensors that the architecture needs and nobody asks for make a load corrupt."""
+    """Stored tensors that the architecture needs and nobody asks for make a load incomplete."""
     taken = load(stored("small."), TWO_PREFIXES, never_read=(r"\.bias$",))
 
-    assert taken.outcome is Outcome.CORRUPT
+    assert taken.outcome is Outcome.INCOMPLETE
     assert taken.neglected_keys == ("small.layer.0.bias", "small.layer.1.bias")
 
 

@@ -223,7 +223,7 @@ def test_what_cannot_be_told(name: str) -> None:
         {"transformer_task": "fill-mask"},
         {"model_args": {"variant": "fp16"}},
         {"config_args": {"num_hidden_layers": 1}},
-        {"model_args": {"torch_dtype": "auto"}},
+        {"model_args": {"torch_dtype": "float12"}},
     ],
     ids=["task", "variant", "config", "dtype"],
 )

@@ -275,3 +275,75 @@ def test_a_bad_configuration_is_refused() -> None:
     assert load(attrs.evolve(shown, declaration=Declaration())).outcome is Outcome.UNKNOWN
     listed = Declaration(documents={"config.json": [1]})
     assert load(attrs.evolve(shown, declaration=listed)).outcome is Outcome.REFUSED
+
+
+def test_an_index_without_metadata_is_refused() -> None:
+    """Transformers looks into `metadata` of the index, and fails where there is none."""
+    lacking = sharded(INDEX)
+    assert lacking.index is not None
+    lacking = attrs.evolve(lacking, index=attrs.evolve(lacking.index, has_metadata=False, metadata={}))
+
+    assert load(repository(lacking)).outcome is Outcome.REFUSED
+    assert load(repository(sharded(INDEX))).outcome is Outcome.FAITHFUL
+
+
+def test_a_plain_entry_is_no_tensor_that_matters() -> None:
+    """An epoch beside the tensors is reported as unexpected, and does no harm."""
+    seen = load(repository(weights(TORCH, metadata={"epoch": 3})), "4.57.1")
+
+    assert seen.unexpected_keys == seen.harmless_keys == ("epoch",)
+    assert not seen.silent
+
+
+def test_a_wrapped_state_dict_fills_nothing() -> None:
+    """Of a training checkpoint only the top level is seen: 4.x starts at random values, 5 fails over it."""
+    wrapped = weights(TORCH, state_dict="model", metadata={"epoch": 3})
+    names = {f"model.{name}": each for name, each in wrapped.tensors.items()}
+    wrapped = attrs.evolve(
+        wrapped, tensors={name: attrs.evolve(each, name=name) for name, each in names.items()}
+    )
+    seen = load(repository(wrapped), "4.57.1")
+
+    assert seen.outcome is Outcome.INCOMPLETE
+    assert seen.unexpected_keys == ("epoch", "model")
+    assert load(repository(wrapped)).outcome is Outcome.REFUSED
+
+
+def test_an_unknown_model_is_looked_at_all_the_same() -> None:
+    """Of a model that embaudit does not know it still tells what is odd about the weights."""
+    gappy = make_checkpoint(
+        [make_tensor(f"layers.{number}.weight", file=SAFETENSORS) for number in (0, 2)],
+        name=SAFETENSORS,
+        files=(SAFETENSORS,),
+        format=CheckpointFormat.SAFETENSORS,
+        metadata={"format": "pt"},
+        pickle=None,
+    )
+    seen = load(repository(gappy, config={"model_type": "whisper"}))
+
+    assert seen.outcome is Outcome.UNKNOWN
+    assert seen.reasons == (
+        "embaudit does not know models of type 'whisper'.",
+        "layers has a layer 2 and no layer 1.",
+    )
+    assert seen.files == (SAFETENSORS,)
+
+
+def test_quantized_models_are_not_told() -> None:
+    """A configuration that asks for quantization makes other tensors of the model than embaudit knows."""
+    shown = repository(weights(SAFETENSORS), config={**CONFIG, "quantization_config": {"bits": 4}})
+
+    assert load(shown).outcome is Outcome.UNKNOWN
+
+
+HOSTILE = [10**30, -1, 0, "12", None, True, 2.5, (), {"a": 1}, "\ud800"]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=repr)
+@pytest.mark.parametrize("field", sorted(CONFIG))
+@pytest.mark.parametrize("version", ["4.30.2", NEWEST])
+def test_hostile_fields_never_raise(field: str, value: object, version: str) -> None:
+    """Whatever stands in a field of the configuration, there is one outcome, with a reason if it is bad."""
+    seen = load(repository(weights(SAFETENSORS), config={**CONFIG, field: value}), version)
+
+    assert seen.outcome is Outcome.FAITHFUL or seen.reasons

@@ -11,7 +11,7 @@ from embaudit.errors import FormatError
 from embaudit.formats.fields import OBJECT, inside, quoted, take_optional
 from embaudit.loaders.sentence_transformers.joining import make_load
 from embaudit.loaders.sentence_transformers.judging import CannotTellError
-from embaudit.loaders.sentence_transformers.loading import Sight, document
+from embaudit.loaders.sentence_transformers.loading import Sight, object_document
 from embaudit.loaders.sentence_transformers.places import CONFIG, follows_modules
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import Outcome, PredictedLoad
@@ -25,7 +25,7 @@ def check_config(sight: Sight) -> Iterator[PredictedLoad]:
         CannotTellError: If that depends on what is installed.
     """
     if CONFIG in sight.repository.snapshot.files and follows_modules(sight.repository, sight.era):
-        config = document(sight.repository, CONFIG)
+        config = object_document(sight.repository, CONFIG)
         _check_default_prompt(config, sight.era.default_prompts)
         if sight.era.requirements:
             _check_requirements(config.get("requirements"), sight)

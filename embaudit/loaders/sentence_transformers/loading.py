@@ -19,7 +19,7 @@ from embaudit.loaders.sentence_transformers.module_files import Settings, Shapes
 from embaudit.loaders.sentence_transformers.modules import ModuleType, Takes
 from embaudit.loaders.transformers.eras import TransformersEra
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
-from embaudit.model.frozen import FrozenMapping
+from embaudit.model.frozen import JSON, FrozenMapping
 from embaudit.model.prediction import MismatchedKey, Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 from embaudit.model.tensors import TensorInfo
@@ -74,21 +74,30 @@ def read_settings(sight: Sight, place: Place, *, may_lack: bool) -> Settings:
         if not may_lack:
             raise FormatError("is missing", place.path(place.type.settings[0]))
         return _accepted(place.type, FrozenMapping(), place.folder or "settings")
-    return _accepted(place.type, document(sight.repository, path), path)
+    return _accepted(place.type, object_document(sight.repository, path), path)
 
 
-def document(repository: Repository, path: str) -> Settings:
-    """The JSON object at `path`, which is listed.
+def document(repository: Repository, path: str) -> JSON:
+    """The JSON value at `path`, which is listed.
 
     Raises:
-        FormatError: If it is something else than an object.
         CannotTellError: If embaudit could not read it.
     """
     documents = repository.declaration.documents
     if path not in documents:
         problems = (bad.problem for bad in repository.declaration.bad if bad.path == path)
         raise CannotTellError(f"{path} could not be read: {next(problems, 'it was not looked at')}.")
-    return expect(documents[path], OBJECT, path)
+    return documents[path]
+
+
+def object_document(repository: Repository, path: str) -> Settings:
+    """The JSON object at `path`, which is listed.
+
+    Raises:
+        FormatError: If it is something else than an object.
+        CannotTellError: If embaudit could not read it.
+    """
+    return expect(document(repository, path), OBJECT, path)
 
 
 def _accepted(kind: ModuleType, settings: Settings, path: str) -> Settings:
@@ -199,7 +208,7 @@ def load_static_table(sight: Sight, place: Place) -> Iterator[PredictedLoad]:
     if "embedding.weight" in checkpoint.tensors or not sight.era.model2vec_names:
         load = _load_table(checkpoint, "embedding.weight")
     else:
-        load = _load_model2vec(checkpoint, sight.era.folds_vocabulary)
+        load = _load_model2vec(checkpoint, folds=sight.era.folds_vocabulary)
     yield with_prefix(load, place.folder)
 
 
@@ -208,7 +217,7 @@ _MODEL2VEC_EXTRAS = ("mapping", "weights")
 """Row of each token and weight of each token, of a model2vec model whose vocabulary was made smaller."""
 
 
-def _load_model2vec(checkpoint: Checkpoint, folds: bool) -> PredictedLoad:
+def _load_model2vec(checkpoint: Checkpoint, *, folds: bool) -> PredictedLoad:
     load = _load_table(checkpoint, _MODEL2VEC_TABLE)
     renamed = attrs.evolve(load, renamed_keys={_MODEL2VEC_TABLE: "embedding.weight"})
     extras = [name for name in _MODEL2VEC_EXTRAS if name in checkpoint.tensors]

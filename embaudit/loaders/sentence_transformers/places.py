@@ -11,7 +11,7 @@ from embaudit.errors import FormatError
 from embaudit.formats.fields import ARRAY, OBJECT, TEXT, expect, quoted, take
 from embaudit.loaders.sentence_transformers.eras import SentenceTransformersEra
 from embaudit.loaders.sentence_transformers.judging import CannotTellError
-from embaudit.loaders.sentence_transformers.loading import Place, document
+from embaudit.loaders.sentence_transformers.loading import Place, document, object_document
 from embaudit.loaders.sentence_transformers.modules import ModuleType, Takes
 from embaudit.model.frozen import JSON
 from embaudit.model.repository import Repository
@@ -37,7 +37,7 @@ def places_of(repository: Repository, era: SentenceTransformersEra) -> Iterator[
     if not follows_modules(repository, era):
         yield _default_place(era)
         return
-    modules = _modules(repository)
+    modules = tuple(expect(document(repository, MODULES), ARRAY, MODULES))
     if not modules and era.refuses_no_modules:
         raise FormatError("lists no module", MODULES)
     if not 0 < len(modules) <= _N_MODULES:
@@ -67,22 +67,13 @@ def follows_modules(repository: Repository, era: SentenceTransformersEra) -> boo
 def _model_type(repository: Repository) -> JSON:
     if CONFIG not in repository.snapshot.files:
         return _MODEL_TYPE
-    return document(repository, CONFIG).get("model_type", _MODEL_TYPE)
+    return object_document(repository, CONFIG).get("model_type", _MODEL_TYPE)
 
 
 def _default_place(era: SentenceTransformersEra) -> Place:
     """The Transformer in the root; the Pooling after it opens no file."""
     transformer = next(kind for kind in era.classes.values() if kind.takes is Takes.TRANSFORMER)
     return Place(type=transformer, by_default=True)
-
-
-def _modules(repository: Repository) -> tuple[JSON, ...]:
-    documents = repository.declaration.documents
-    if MODULES not in documents:
-        problems = (bad.problem for bad in repository.declaration.bad if bad.path == MODULES)
-        raise CannotTellError(f"{MODULES} could not be read: {next(problems, 'it was not looked at')}.")
-    modules = expect(documents[MODULES], ARRAY, MODULES)
-    return tuple(modules)
 
 
 def take_folder(path: str) -> str:
@@ -132,7 +123,9 @@ def routes_of(settings: Mapping[str, JSON], place: Place) -> dict[str, str]:
     for route, names in structure.items():
         strangers = [name for name in expect(names, ARRAY, route) if name not in types]
         if strangers:
-            raise FormatError(f"names the module {strangers[0]!r}, which has no type", f"structure: {route}")
+            raise FormatError(
+                f"names the module {quoted(str(strangers[0]))}, which has no type", f"structure: {route}"
+            )
     if len(types) > _N_MODULES:
         raise CannotTellError(f"embaudit does not follow a {place.type.name} of {len(types)} modules.")
     return {name: take(types, name, TEXT) for name in types}

@@ -14,7 +14,7 @@ from embaudit.formats.fields import OBJECT, TEXT, examples, quoted, take, take_o
 from embaudit.loaders.sentence_transformers.eras import NeedsSettings
 from embaudit.loaders.sentence_transformers.joining import NAME, make_load
 from embaudit.loaders.sentence_transformers.judging import CannotTellError
-from embaudit.loaders.sentence_transformers.loading import Place, Sight, document, read_settings
+from embaudit.loaders.sentence_transformers.loading import Place, Sight, object_document, read_settings
 from embaudit.loaders.sentence_transformers.module_files import Settings
 from embaudit.loaders.transformers.predict import load_model
 from embaudit.model.dtypes import DType
@@ -92,7 +92,7 @@ def _joined(settings: Settings, names: tuple[str, ...]) -> Mapping[str, JSON]:
 
 def _load_adapter(sight: Sight, place: Place) -> Iterator[PredictedLoad]:
     adapter = place.path("adapter_config.json")
-    base = document(sight.repository, adapter).get("base_model_name_or_path")
+    base = object_document(sight.repository, adapter).get("base_model_name_or_path")
     shown = quoted(base) if isinstance(base, str) else "not named"
     if "peft" in sight.transformers.beneath:
         reason = f"{adapter} is found, and its base model, {shown}, lies outside of this repository."

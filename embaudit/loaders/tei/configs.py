@@ -8,7 +8,7 @@ https://github.com/huggingface/text-embeddings-inference/tree/v1.9.3/backends/ca
 states that are named beside the rows.
 """
 
-from embaudit.loaders.tei.fields import Field, Fields, Kind, Presence, optional, required
+from embaudit.loaders.serde import Field, Fields, Kind, Presence, optional, required
 
 _SIZES = (
     "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings"

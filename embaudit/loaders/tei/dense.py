@@ -14,8 +14,8 @@ import attrs
 
 from embaudit.loaders.candle_reading import CandleRead, read_with_candle
 from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.serde import Field, Kind, Presence, first_problem, required
 from embaudit.loaders.tei.eras import DenseModules, TeiEra
-from embaudit.loaders.tei.fields import Field, Kind, Presence, first_problem, required
 from embaudit.loaders.tei.files import SAFETENSORS, TORCH, Served, at_hand, files_of, weights_at
 from embaudit.loaders.tei.settings import document_at
 from embaudit.model.frozen import JSON

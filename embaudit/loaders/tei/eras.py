@@ -11,8 +11,8 @@ import attrs
 from embaudit.loaders.base import Era
 from embaudit.loaders.candle import BYTES_READER, FIXED_READER
 from embaudit.loaders.candle_reading import CandleReader, Offsets
+from embaudit.loaders.serde import Fields
 from embaudit.loaders.tei import catalogue, configs
-from embaudit.loaders.tei.fields import Fields
 from embaudit.loaders.tei.models import TeiModel
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from embaudit.loaders.candle_models import CandleModel
-from embaudit.loaders.tei.fields import Fields
+from embaudit.loaders.serde import Fields
 from embaudit.model.frozen import JSON
 
 Config = Mapping[str, JSON]

@@ -28,6 +28,7 @@ from embaudit.loaders.tei.files import (
 from embaudit.loaders.tei.models import CPU, Config, TeiModel
 from embaudit.loaders.tei.settings import Start, model_refusal, start_server
 from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.dtypes import DType
 from embaudit.model.prediction import MisreadKey, Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 from embaudit.model.words import plural
@@ -125,14 +126,14 @@ def _serve(
     if weights.checkpoint is None:
         return _without_weights(repository, weights, start)
     era, config = setting.era, repository.declaration.config
-    load = _take(_Same(model), _Same(config), _Same(weights.checkpoint), era.candle)
+    dtype = model.dtype or (era.cpu_dtype if setting.backend == CPU else "float16")
+    load = _take(_Same(model), _Same(config), _Same(weights.checkpoint), era.candle, dtype)
     loaded = _Loaded(
         load=load,
         dense=dense,
         doubts=(*load.doubts, *start.doubts, *model.doubts(config)),
         remarks=start.remarks,
     )
-    dtype = model.dtype or (era.cpu_dtype if setting.backend == CPU else "float16")
     return _report(repository, weights.checkpoint, loaded, dtype)
 
 
@@ -151,11 +152,15 @@ class _Same(Generic[T]):
 
 @lru_cache(maxsize=16)
 def _take(
-    model: _Same[TeiModel], config: _Same[Config], checkpoint: _Same[Checkpoint], reader: CandleReader
+    model: _Same[TeiModel],
+    config: _Same[Config],
+    checkpoint: _Same[Checkpoint],
+    reader: CandleReader,
+    dtype: str,
 ) -> CandleLoad:
     """What the transformer takes. Remembered, since many eras and both backends take the same."""
     read = read_with_candle(checkpoint.value, reader)
-    return load_candle_model(model.value.candle, model.value.complete(config.value), read)
+    return load_candle_model(model.value.candle, model.value.complete(config.value), read, DType[dtype.upper()])
 
 
 def _serve_onnx(
@@ -247,7 +252,8 @@ class _Loaded:
             return Outcome.REFUSED
         if self.misread:
             return Outcome.CORRUPT
-        if self.dropped or self.load.omitted_keys or any(part.changed for part in self.dense):
+        lacking = self.load.neglected_keys or self.load.omitted_keys
+        if lacking or any(part.changed for part in self.dense):
             return Outcome.INCOMPLETE
         return Outcome.UNKNOWN if self.every_doubt else Outcome.FAITHFUL
 

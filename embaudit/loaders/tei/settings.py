@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
+from embaudit.loaders.serde import Field, Fields, Kind, Presence, first_problem, required, shown
 from embaudit.loaders.tei.eras import PoolingFile, TeiEra
-from embaudit.loaders.tei.fields import Field, Fields, Kind, Presence, first_problem, required, shown
 from embaudit.loaders.tei.files import at_hand
 from embaudit.loaders.tei.models import TeiModel
 from embaudit.model.declaration import Declaration

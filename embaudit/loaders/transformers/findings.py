@@ -40,7 +40,15 @@ class Findings:
     told: bool
 
     @classmethod
-    def of(cls, era: TransformersEra, model: ExpectedModel, matching: Matching, *, named: bool) -> "Findings":
+    def of(
+        cls,
+        era: TransformersEra,
+        model: ExpectedModel,
+        matching: Matching,
+        *,
+        named: bool,
+        plain: frozenset[str],
+    ) -> "Findings":
         """What a matching means.
 
         Args:
@@ -48,6 +56,7 @@ class Findings:
             model: What the model expects.
             matching: What meets.
             named: Whether `architectures` of `config.json` names the class.
+            plain: Names of stored values that are no tensors.
         """
         filled = _with_tied(model, {each.name for each in matching.taken})
         lacking = [name for name in matching.missing if not _is_quiet(era, model, name)]
@@ -57,7 +66,7 @@ class Findings:
         ]
         unexpected = tuple(_reported(era, model, matching.unexpected))
         unimportant = {shown[name] for name in lacking if not _matters(model, name)}
-        heads = {name for name in unexpected if why_harmless(name) is not None}
+        heads = {name for name in unexpected if name in plain or why_harmless(name) is not None}
         return cls(
             missing=tuple(shown.values()),
             unexpected=unexpected,

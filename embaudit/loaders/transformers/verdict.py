@@ -42,7 +42,9 @@ def loaded(task: LoadingTask) -> PredictedLoad:
     matching = task.era.match(_matching_task(task))
     mismatched = tuple(_mismatched(task, matching))
     refusals = tuple(_refusals(task, matching, mismatched, dtype))
-    found = Findings.of(task.era, task.model, matching, named=_names_class(task))
+    found = Findings.of(
+        task.era, task.model, matching, named=_names_class(task), plain=_plain(task.checkpoint)
+    )
     return PredictedLoad(
         loader="transformers",
         outcome=Outcome.REFUSED if refusals else found.outcome,
@@ -56,6 +58,12 @@ def loaded(task: LoadingTask) -> PredictedLoad:
         silent=not refusals and found.silent,
         reasons=(*refusals, *found.reasons, *_type_reasons(task, matching, dtype)),
     )
+
+
+def _plain(checkpoint: Checkpoint) -> frozenset[str]:
+    """Entries of a torch file that are no tensors."""
+    is_torch_file = checkpoint.format is not CheckpointFormat.SAFETENSORS
+    return frozenset(checkpoint.metadata) if is_torch_file else frozenset()
 
 
 def _names_class(task: LoadingTask) -> bool:
@@ -111,7 +119,7 @@ def _stored(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
         return shapes
     if checkpoint.state_dict:
         shapes = {name.partition(".")[0]: () for name in shapes}
-    return {**shapes, **dict.fromkeys(checkpoint.metadata, ())}
+    return {**shapes, **dict.fromkeys(_plain(checkpoint), ())}
 
 
 def _mismatched(task: LoadingTask, matching: Matching) -> Iterator[MismatchedKey]:
@@ -150,7 +158,7 @@ def _refusals(
     if _type_is_sought(task) and task.checkpoint.state_dict:
         yield "To find the type it takes every entry of the file for a tensor, which they are not."
     if _type_is_sought(task) and is_big_endian(task.checkpoint):
-        yield "To find the type it reads the file to the meta device, where torch cannot swap bytes: it crashes."
+        yield "It looks for the type on the meta device, where torch swaps bytes that do not exist: a crash."
     integers = [
         each.stored for each in matching.taken if task.era.keeps_integers and _is_integer(task, each.stored)
     ]
@@ -191,8 +199,7 @@ def _type_reasons(task: LoadingTask, matching: Matching, dtype: ComputedType) ->
         yield dtype.reason
     if _keeps_float8(task, matching):
         yield "Tensors of float8_e4m3fn keep that type, in which torch multiplies nothing."
-    is_torch_file = task.checkpoint.format is not CheckpointFormat.SAFETENSORS
-    if is_torch_file and task.checkpoint.metadata and _type_is_sought(task):
+    if _plain(task.checkpoint) and _type_is_sought(task):
         yield "It refuses instead if an entry that is no tensor comes first: it takes each for one."
     if task.era.keeps_stored_types and _mixes_types(task, matching, dtype.dtype):
         yield "The first tensor has the type of the model, so that the others keep theirs, which are several."

@@ -7,8 +7,8 @@ import pytest
 
 from embaudit.architectures import ARCHITECTURES, expected_model
 from embaudit.loaders.base import Setting
+from embaudit.loaders.serde import Field, Fields, Kind, Presence
 from embaudit.loaders.tei import TEI
-from embaudit.loaders.tei.fields import Field, Fields, Kind, Presence
 from embaudit.loaders.tei.models import TeiModel
 from embaudit.model.architecture import Role
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat, ShardIndex
