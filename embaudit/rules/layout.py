@@ -16,12 +16,12 @@ from embaudit.rules.formats import has_safetensors
 from embaudit.rules.registry import rule
 
 _OFFSET_IN_BYTES = (
-    "candle 0.4.0 to 0.8.4, and with it text-embeddings-inference 1.0.0 to 1.6.1, skip `storage_offset` bytes"
+    "candle 0.3.3 to 0.8.4, and with it text-embeddings-inference 1.0.0 to 1.6.1, skip `storage_offset` bytes"
     " where they should skip elements"
 )
 """From https://github.com/huggingface/candle/pull/1546 (2024-01-08) to
-https://github.com/huggingface/candle/pull/2824 (2025-03-23); the revisions that text-embeddings-inference
-pins are in its Cargo.lock at each tag."""
+https://github.com/huggingface/candle/pull/2824 (2025-03-23), by the dates of the releases; the revisions that
+text-embeddings-inference pins are in its Cargo.lock at each tag."""
 
 _READER = CandleReader(offsets=Offsets.BYTES)
 
@@ -32,7 +32,7 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
 
     torch saves views as they are: many tensors may lie in one flat storage, each at its
     `storage_offset` in elements. candle, the reader inside text-embeddings-inference, refused such files
-    before 0.4.0, skips that many *bytes* in 0.4.0 to 0.8.4, and reads them right from 0.9.0 on. In the middle
+    before 0.3.3, skips that many *bytes* in 0.3.3 to 0.8.4, and reads them right from 0.9.0 on. In the middle
     period it loads without an error and the model gives unrelated vectors. A warning where safetensors lie
     beside the file, because loaders prefer those, and where other tensors of the file have strides that
     candle refuses.
@@ -54,8 +54,8 @@ def tensors_begin_inside_storage(checkpoint: Checkpoint, files: WeightFiles) -> 
         evidence={
             "n_tensors": len(offset),
             "n_storages": len({_storage(key, checkpoint) for key in offset}),
-            "affected": ["candle>=0.4.0,<=0.8.4", "text-embeddings-inference>=1.0.0,<=1.6.1"],
-            "refuse": ["candle<0.4.0", "text-embeddings-inference>=0.2.0,<1.0.0"],
+            "affected": ["candle>=0.3.3,<=0.8.4", "text-embeddings-inference>=1.0.0,<=1.6.1"],
+            "refuse": ["candle<0.3.3", "text-embeddings-inference>=0.2.0,<1.0.0"],
             "tensors": [_misread(key, checkpoint) for key in offset[:MAX_LISTED]],
         },
         remedy=(
@@ -117,9 +117,10 @@ def tensors_share_a_flat_storage(checkpoint: Checkpoint) -> Iterator[Observation
 def tensors_are_not_contiguous(checkpoint: Checkpoint) -> Iterator[Observation]:
     """Tensors are stored with strides that are not contiguous.
 
-    The elements do not lie in the order of their indices. candle refuses such tensors (transposed ones it
-    reads), burn read the bytes as if they were contiguous
-    (https://github.com/tracel-ai/burn/issues/5383), and so gave scrambled weights without an error.
+    The elements do not lie in the order of their indices. candle refuses such tensors. Transposed ones it
+    reads, but an embedding table among them fails on the first lookup. burn read the bytes as if they were
+    contiguous (https://github.com/tracel-ai/burn/issues/5383), and so gave scrambled weights without an
+    error.
     """
     strided = [tensor for tensor in checkpoint.tensors.values() if not tensor.is_contiguous]
     if strided:

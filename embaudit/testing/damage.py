@@ -17,12 +17,12 @@ said here. torch comes in on demand, where tensors are made and saved.
 
 from pathlib import Path
 
-from embaudit.testing.damage_kinds import DAMAGES, Damage
+from embaudit.testing.damage_kinds import DAMAGES, FILE_DAMAGES, NAME_DAMAGES, Damage
 from embaudit.testing.damaged_files import write_json
 from embaudit.testing.damaged_settings import unchanged
 from embaudit.testing.damaged_tensors import Tensors, TinyModel, intact
 
-__all__ = ["DAMAGES", "Damage", "write_damaged"]
+__all__ = ["DAMAGES", "FILE_DAMAGES", "NAME_DAMAGES", "Damage", "write_damaged"]
 
 
 def write_damaged(kind: str, model: TinyModel, folder: Path) -> bool:

@@ -377,16 +377,11 @@ _SETTINGS = {
     "config-a-list": Damage(config=left_out, files=then(in_safetensors(), with_file("config.json", "[]"))),
 }
 
-DAMAGES: Mapping[str, Damage] = MappingProxyType(
-    {
-        **_CONTAINERS,
-        **_CHOICES,
-        **_DROPPED,
-        **_ADDED,
-        **_RENAMED,
-        **_RESIZED,
-        **_TYPES,
-        **_SETTINGS,
-    }
+FILE_DAMAGES: Mapping[str, Damage] = MappingProxyType({**_CONTAINERS, **_CHOICES, **_TYPES})
+"""The kinds in which names and shapes stay right: what becomes of them seldom depends on the architecture."""
+NAME_DAMAGES: Mapping[str, Damage] = MappingProxyType(
+    {**_DROPPED, **_ADDED, **_RENAMED, **_RESIZED, **_SETTINGS}
 )
+"""The kinds that touch names, shapes or settings: what becomes of them depends on the architecture."""
+DAMAGES: Mapping[str, Damage] = MappingProxyType({**FILE_DAMAGES, **NAME_DAMAGES})
 """Every kind of damage, by name."""

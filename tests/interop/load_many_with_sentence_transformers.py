@@ -72,7 +72,7 @@ def described(tensor: torch.Tensor) -> dict[str, Any]:
     return {
         "dtype": str(tensor.dtype).removeprefix("torch."),
         "shape": [*tensor.shape],
-        "sha256": hashlib.sha256(raw.numpy()).hexdigest(),
+        "sha256": hashlib.sha256(raw.numpy().tobytes()).hexdigest(),
     }
 
 

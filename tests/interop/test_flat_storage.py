@@ -87,7 +87,7 @@ def read_at(file: Path, start: int, tensor: TensorInfo) -> Tensor:
 
 
 def predicted(folder: Path) -> dict[str, Tensor]:
-    """The weights that candle 0.4.0 to 0.8.4 takes from the folder's `.bin`, if embaudit is right."""
+    """The weights that candle 0.3.3 to 0.8.4 takes from the folder's `.bin`, if embaudit is right."""
     tensors = open_checkpoint(folder).tensors.values()
     return {tensor.name: read_at(folder / tensor.file, byte_read(tensor), tensor) for tensor in tensors}
 

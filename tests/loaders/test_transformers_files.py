@@ -347,3 +347,14 @@ def test_hostile_fields_never_raise(field: str, value: object, version: str) -> 
     seen = load(repository(weights(SAFETENSORS), config={**CONFIG, field: value}), version)
 
     assert seen.outcome is Outcome.FAITHFUL or seen.reasons
+
+
+def test_a_plain_entry_may_be_called_like_a_tensor() -> None:
+    """A number where the model has a tensor is told as one of the wrong shape, not stumbled over."""
+    name = "embeddings.LayerNorm.bias"
+    whole = weights(TORCH)
+    tensors = {key: each for key, each in whole.tensors.items() if key != name}
+    seen = load(repository(attrs.evolve(whole, tensors=tensors, metadata={name: 3})))
+
+    assert seen.outcome is Outcome.REFUSED
+    assert [key.name for key in seen.mismatched_keys] == [name]

@@ -37,7 +37,7 @@ def places_of(repository: Repository, era: SentenceTransformersEra) -> Iterator[
     if not follows_modules(repository, era):
         yield _default_place(era)
         return
-    modules = tuple(expect(document(repository, MODULES), ARRAY, MODULES))
+    modules = expect(document(repository, MODULES), ARRAY, MODULES)
     if not modules and era.refuses_no_modules:
         raise FormatError("lists no module", MODULES)
     if not 0 < len(modules) <= _N_MODULES:

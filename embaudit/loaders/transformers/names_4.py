@@ -71,7 +71,8 @@ def match_by_model_names(task: MatchingTask) -> Matching:
         strangers |= {name for name in task.listed if not name.startswith(prefix.dotted)}
     if task.drops_buffers:
         strangers -= task.buffers
-    missing = sorted(set(task.expected) - set(renamed.values()))
+    known = set(renamed.values())
+    missing = sorted(set(task.expected) - known)
     read = {
         stored: name
         for stored, name in renamed.items()
@@ -85,7 +86,7 @@ def match_by_model_names(task: MatchingTask) -> Matching:
         taken=taken,
         missing=tuple(reported),
         unexpected=tuple(_shown(strangers, prefix)),
-        unfilled=tuple(name for name in task.expected if name not in found and name not in missing),
+        unfilled=tuple(name for name in task.expected if name not in found and name in known),
         replaced=replaced,
     )
 
@@ -115,7 +116,8 @@ def match_by_stored_names(task: MatchingTask) -> Matching:
     strangers = set(listed) - set(shown.values())
     if task.drops_buffers:
         strangers -= {_as_stored(name, prefix) for name in task.buffers}
-    missing = [name for name in task.expected if shown[name] not in listed]
+    known = set(listed)
+    missing = [name for name in task.expected if shown[name] not in known]
     names = {stored: name for name, stored in shown.items()}
     read = {stored: names[fixed] for stored in task.stored if (fixed := task.fix_name(stored)) in names}
     taken, replaced = _renamed_wins(task, read)
@@ -124,7 +126,7 @@ def match_by_stored_names(task: MatchingTask) -> Matching:
         taken=taken,
         missing=tuple(without_tied(missing, task.tied)),
         unexpected=tuple(sorted(strangers)),
-        unfilled=tuple(name for name in task.expected if name not in found and name not in missing),
+        unfilled=tuple(name for name in task.expected if name not in found and shown[name] in known),
         replaced=replaced,
         missing_prefix=start,
     )

@@ -176,9 +176,15 @@ def _type_is_sought(task: LoadingTask) -> bool:
     return not in_config and (index is None or "dtype" not in index.metadata)
 
 
+def _stored_type(task: LoadingTask, stored: str) -> DType | None:
+    """The type of a stored tensor; None for an entry that is no tensor, whatever it is called."""
+    tensor = task.checkpoint.tensors.get(stored)
+    return None if tensor is None else tensor.dtype
+
+
 def _is_integer(task: LoadingTask, stored: str) -> bool:
-    dtype = task.checkpoint.tensors[stored].dtype
-    return not (dtype.is_floating or dtype.is_complex)
+    dtype = _stored_type(task, stored)
+    return dtype is not None and not (dtype.is_floating or dtype.is_complex)
 
 
 def _across_shards(task: LoadingTask, matching: Matching) -> Iterator[str]:
@@ -211,17 +217,16 @@ def _type_reasons(task: LoadingTask, matching: Matching, dtype: ComputedType) ->
 def _keeps_float8(task: LoadingTask, matching: Matching) -> bool:
     if not task.era.keeps_integers:
         return False
-    types = {task.checkpoint.tensors[each.stored].dtype for each in matching.taken}
-    return DType.FLOAT8_E4M3FN in types
+    return DType.FLOAT8_E4M3FN in {_stored_type(task, each.stored) for each in matching.taken}
 
 
 def _mixes_types(task: LoadingTask, matching: Matching, dtype: DType) -> bool:
-    stored = {each.name: task.checkpoint.tensors[each.stored].dtype for each in matching.taken}
-    first = stored.get(next(iter(task.model.tensors), ""))
-    return first is dtype and any(each.is_floating and each is not dtype for each in stored.values())
+    stored = {each.name: _stored_type(task, each.stored) for each in matching.taken}
+    if stored.get(next(iter(task.model.tensors), "")) is not dtype:
+        return False
+    return any(each is not None and each.is_floating and each is not dtype for each in stored.values())
 
 
 def _is_narrowed(task: LoadingTask, stored: str, dtype: DType) -> bool:
-    if _is_integer(task, stored):
-        return False
-    return task.checkpoint.tensors[stored].dtype.bits > dtype.bits
+    found = _stored_type(task, stored)
+    return found is not None and not _is_integer(task, stored) and found.bits > dtype.bits
