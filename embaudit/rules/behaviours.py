@@ -59,6 +59,15 @@ def who(loads: Sequence[PredictedLoad]) -> str:
     return " and ".join(names) if not others else f"{', '.join(names)} and {others} more"
 
 
+def who_does(loads: Sequence[PredictedLoad], verb: str) -> str:
+    """Behaviours by name with what they do: `candle 0.5.0 takes`, `candle 0.5.0 and tei 1.5.0 take`."""
+    if len(loads) == 1:
+        return f"{who(loads)} {verb}"
+    first, space, rest = verb.partition(" ")
+    plural = "do" if first == "does" else first.removesuffix("s")
+    return f"{who(loads)} {plural}{space}{rest}"
+
+
 def says_nothing(loads: Iterable[PredictedLoad]) -> str:
     """What to add where the loader itself is silent."""
     return ", without a message" if all(load.silent for load in loads) else ""

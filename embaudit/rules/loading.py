@@ -15,6 +15,7 @@ from embaudit.rules.behaviours import (
     says_nothing,
     severity_of,
     who,
+    who_does,
 )
 from embaudit.rules.evidence import MAX_LISTED, listed, some
 from embaudit.rules.registry import rule
@@ -35,7 +36,7 @@ def weights_stay_random(prediction: LoadPrediction) -> Iterator[Observation]:
     names = harmful(affected[-1], affected[-1].missing_keys)
     yield Observation(
         message=(
-            f"{who(affected)} leaves {plural(len(names), 'tensor')} at random values"
+            f"{who_does(affected, 'leaves')} {plural(len(names), 'tensor')} at random values"
             f"{says_nothing(affected)}: {some(names)}."
         ),
         where=Where(path=first_file(affected), tensor=names[0]),
@@ -65,7 +66,7 @@ def weights_are_misread(prediction: LoadPrediction) -> Iterator[Observation]:
     first = worst.misread_keys[0]
     yield Observation(
         message=(
-            f"{who(affected)} takes {plural(len(worst.misread_keys), 'tensor')} from the wrong bytes"
+            f"{who_does(affected, 'takes')} {plural(len(worst.misread_keys), 'tensor')} from the wrong bytes"
             f"{says_nothing(affected)}: `{first.name}` from byte {first.byte_read:,} on where"
             f" {first.byte_to_read:,} is right ({first.reason})."
         ),
@@ -99,7 +100,7 @@ def weights_are_dropped(prediction: LoadPrediction) -> Iterator[Observation]:
     decisive = any(load.outcome is Outcome.INCOMPLETE and not load.missing_keys for load in affected)
     yield Observation(
         message=(
-            f"{who(affected)} does not take {plural(len(names), 'stored tensor')}"
+            f"{who_does(affected, 'does not take')} {plural(len(names), 'stored tensor')}"
             f"{says_nothing(affected)}: {some(names)}."
         ),
         where=Where(path=first_file(affected), tensor=names[0]),
@@ -123,7 +124,7 @@ def the_loader_refuses(prediction: LoadPrediction) -> Iterator[Observation]:
         return
     newest, some_load = refusing[-1], len(refusing) < len(prediction.eras)
     yield Observation(
-        message=f"{who(refusing)} refuses the repository: {because(newest)}",
+        message=f"{who_does(refusing, 'refuses')} the repository: {because(newest)}",
         where=Where(path=first_file(refusing)),
         loader=prediction.loader,
         evidence={
@@ -173,7 +174,7 @@ def the_winner_depends_on_the_version(prediction: LoadPrediction) -> Iterator[Ob
     disputed = {name: by for name, by in winners.items() if len(by) > 1}
     if disputed:
         name, by = next(iter(disputed.items()))
-        told = "; ".join(f"{who(loads)} takes `{winner}`" for winner, loads in by.items())
+        told = "; ".join(f"{who_does(loads, 'takes')} `{winner}`" for winner, loads in by.items())
         yield Observation(
             message=f"Stored twice: {plural(len(disputed), 'tensor')}. For `{name}` {told}.",
             where=Where(path=first_file(prediction.eras), tensor=name),
@@ -188,16 +189,16 @@ def the_winner_depends_on_the_version(prediction: LoadPrediction) -> Iterator[Ob
 
 @rule("EMB207", Severity.INFO)
 def the_outcome_depends_on_the_version(prediction: LoadPrediction) -> Iterator[Observation]:
-    """What comes of a load depends on the version of the loader.
+    """What comes of a load depends on the version or the backend of the loader.
 
-    Among the versions that were asked about some load the repository faithfully and others do not.
+    Among those that were asked about, some load the repository faithfully and others do not.
     """
     outcomes = {load.outcome for load in prediction.eras}
     if len(outcomes) < 2:  # noqa: PLR2004 - two outcomes differ
         return
     told = "; ".join(f"{name_of(load)} {load.outcome}" for load in prediction.eras)
     yield Observation(
-        message=f"It depends on the version of {prediction.loader} what comes of the load: {told}.",
+        message=f"What comes of the load depends on the {prediction.loader}: {told}.",
         where=Where(path=first_file(prediction.eras)),
         loader=prediction.loader,
         evidence={

@@ -9,7 +9,7 @@ from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.prediction import PredictedLoad
 from embaudit.model.tensor_map import TensorMap
 from embaudit.model.words import plural
-from embaudit.rules.behaviours import affected_by, every_load, who, wider
+from embaudit.rules.behaviours import affected_by, every_load, who_does, wider
 from embaudit.rules.evidence import listed, some
 from embaudit.rules.registry import rule
 
@@ -29,7 +29,7 @@ def loaders_pick_different_files(loads: Loads) -> Iterator[Observation]:
     yield Observation(
         message=(
             "Weights come from different files: "
-            + "; ".join(f"{who(each)} takes `{files[0]}`" for files, each in picked.items())
+            + "; ".join(f"{who_does(each, 'takes')} `{files[0]}`" for files, each in picked.items())
             + "."
         ),
         where=Where(path=next(iter(picked))[0]),
@@ -54,7 +54,7 @@ def different_weights_are_picked(loads: Loads, tensors: TensorMap) -> Iterator[O
     if left and right:
         yield Observation(
             message=(
-                f"{who(left)} takes `{tensors.left}` and {who(right)} takes `{tensors.right}`,"
+                f"{who_does(left, 'takes')} `{tensors.left}`, {who_does(right, 'takes')} `{tensors.right}`,"
                 " and the two do not hold the same weights."
             ),
             where=Where(path=tensors.left),
@@ -85,7 +85,7 @@ def weights_are_narrowed(loads: Loads, checkpoint: Checkpoint) -> Iterator[Obser
             overflows = narrow == "float16"
             yield Observation(
                 message=(
-                    f"{who(affected)} computes in {narrow}; `{checkpoint.name}` stores"
+                    f"{who_does(affected, 'computes')} in {narrow}; `{checkpoint.name}` stores"
                     f" {plural(sum(wide.values()), 'tensor')} in {', '.join(wide)}."
                 ),
                 where=Where(path=checkpoint.name),
@@ -108,7 +108,7 @@ def values_overflow(loads: Loads, scans: ValueScans) -> Iterator[Observation]:
     if affected and large:
         yield Observation(
             message=(
-                f"{who(affected)} computes in float16, in which"
+                f"{who_does(affected, 'computes')} in float16, in which"
                 f" {plural(sum(scan.n_beyond_float16 for scan in large), 'weight')} of"
                 f" {some([scan.name for scan in large])} would be infinite."
             ),

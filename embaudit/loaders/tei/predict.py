@@ -160,7 +160,8 @@ def _take(
 ) -> CandleLoad:
     """What the transformer takes. Remembered, since many eras and both backends take the same."""
     read = read_with_candle(checkpoint.value, reader)
-    return load_candle_model(model.value.candle, model.value.complete(config.value), read, DType[dtype.upper()])
+    complete = model.value.complete(config.value)
+    return load_candle_model(model.value.candle, complete, read, DType[dtype.upper()])
 
 
 def _serve_onnx(

@@ -92,11 +92,15 @@ def _refusals(
     name = checkpoint.name
     if checkpoint.index is not None and not checkpoint.index.has_metadata:
         yield f"{name} has no `metadata`, which transformers looks into."
+    if checkpoint.index is not None and not checkpoint.index.weight_map:
+        yield f"{name} names no file at all."
     if checkpoint.missing_files:
         yield f"{name} names {checkpoint.missing_files[0]}, which is not there."
     is_safetensors = checkpoint.format is CheckpointFormat.SAFETENSORS
-    if is_safetensors is not name.endswith((".safetensors", ".safetensors.index.json")):
-        yield f"{name} is a {checkpoint.format} file, which is not what its name says."
+    # The name of each file tells how it is read, that of the index does not.
+    misnamed = [file for file in checkpoint.files if file.endswith(".safetensors") is not is_safetensors]
+    if misnamed:
+        yield f"{misnamed[0]} is a {checkpoint.format} file, which is not what its name says."
     if is_safetensors:
         yield from _refused_formats(checkpoint, era, installed)
     elif restricted:

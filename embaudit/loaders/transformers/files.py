@@ -44,7 +44,7 @@ class WeightChoice:
     @property
     def is_torch_file(self) -> bool:
         """Whether torch reads it, and not safetensors."""
-        return bool(self.name) and not self.name.endswith((".safetensors", ".safetensors.index.json"))
+        return any(not file.endswith(".safetensors") for file in self.files if not file.endswith(".json"))
 
     @property
     def files(self) -> tuple[str, ...]:
