@@ -1,5 +1,6 @@
 """The pages that are made from the code: one for each rule, their index, and the schema of the report."""
 
+import enum
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,14 +102,18 @@ def test_the_published_schema_is_that_of_the_code(held_page: Any) -> None:
     held_page.check("reference/report.schema.json", schema)
 
 
+_MAX_ITEMS = 12
+"""Items of one trait that are listed; the code has all of them."""
+
+
 def _traits(value: Any) -> list[str]:
     """The fields of an era, those of its parts among them, as `name: value`."""
     traits = []
     for field in attrs.fields(type(value)):
         content = getattr(value, field.name)
-        if field.name in {"versions", "sources"}:
+        if field.name in {"versions", "sources", "since", "until"}:
             continue
-        if attrs.has(type(content)):
+        if attrs.has(type(content)) and not hasattr(content, "name"):
             traits += _traits(content)
         else:
             traits.append(f"{field.name.replace('_', ' ')}: {_spelled(content)}")
@@ -119,12 +124,26 @@ def _spelled(content: Any) -> str:
     if isinstance(content, bool):
         return "yes" if content else "no"
     if isinstance(content, Mapping):
-        return ", ".join(f"{key} {value}" for key, value in content.items()) or "none"
-    if isinstance(content, frozenset | set):
-        return ", ".join(sorted(map(str, content))) or "none"
-    if isinstance(content, tuple):
-        return ", ".join(map(str, content)) or "none"
-    return str(content) or "none"
+        return _few([_entry(key, value) for key, value in content.items()])
+    if isinstance(content, frozenset | set | tuple):
+        items = [_spelled(item) for item in content]
+        return _few(items if isinstance(content, tuple) else sorted(items))
+    if isinstance(content, enum.Enum):
+        return str(content.value)
+    if attrs.has(type(content)) and not hasattr(content, "name"):
+        return _spelled(getattr(content, attrs.fields(type(content))[0].name))
+    named = getattr(content, "name", None) or getattr(content, "__name__", None)
+    return str(named or content).replace("|", "\\|") if content not in {None, ""} else "none"
+
+
+def _entry(key: str, value: Any) -> str:
+    """An entry of a table: its key alone where the value is a part with a name of its own."""
+    return f"`{key}`" if attrs.has(type(value)) else f"`{key}` {_spelled(value)}"
+
+
+def _few(items: list[str]) -> str:
+    more = f", and {len(items) - _MAX_ITEMS} more" if len(items) > _MAX_ITEMS else ""
+    return ", ".join(items[:_MAX_ITEMS]) + more or "none"
 
 
 def _changes(eras: Sequence[Era]) -> Iterator[list[str]]:
