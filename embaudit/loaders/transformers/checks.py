@@ -92,7 +92,7 @@ def _refusals(
     name = checkpoint.name
     if checkpoint.index is not None and not checkpoint.index.has_metadata:
         yield f"{name} has no `metadata`, which transformers looks into."
-    if checkpoint.index is not None and not checkpoint.index.weight_map:
+    if checkpoint.index is not None and not checkpoint.index.weight_map and not era.takes_empty_index:
         yield f"{name} names no file at all."
     if checkpoint.missing_files:
         yield f"{name} names {checkpoint.missing_files[0]}, which is not there."

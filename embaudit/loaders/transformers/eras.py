@@ -96,7 +96,8 @@ class TransformersEra(Era):
             file without metadata, `*` for every other.
         tensors_only: Whether pickles that hold more than tensors are refused whatever torch's default is.
         torch: The torch that reads `pytorch_model.bin`, as a specifier; empty for any.
-        reads_to_meta: Whether torch files are first read without their values.
+        reads_to_meta: Whether weights are first read without their values.
+        takes_empty_index: Whether an index that names no file is loaded, into random values.
         keeps_stored_types: Whether parameters keep the types that they are stored in, if that of the first is
             the model's.
         keeps_integers: Whether stored integers stay integers, which no parameter may be, and float8_e4m3fn
@@ -138,6 +139,7 @@ class TransformersEra(Era):
     tensors_only: bool = True
     torch: str = ""
     reads_to_meta: bool = False
+    takes_empty_index: bool = False
     keeps_stored_types: bool = False
     keeps_integers: bool = False
     named_weights: NamedWeights = NamedWeights.IGNORED
@@ -256,7 +258,12 @@ _CHANGES = (
     _Change(
         "4.50.0",
         _MODELING,
-        {"match": match_by_model_names, "reads_unlisted": False, "reads_to_meta": True},
+        {
+            "match": match_by_model_names,
+            "reads_unlisted": False,
+            "reads_to_meta": True,
+            "takes_empty_index": True,
+        },
     ),
     _Change(
         "4.51.0",
@@ -284,6 +291,7 @@ _CHANGES = (
             "silence": Silence.NEVER,
             "follows_config_dtype": True,
             "reads_to_meta": False,
+            "takes_empty_index": False,
         },
     ),
     _Change("5.2.0", f"{_AUTO}/configuration_auto.py", {"guesses_model_type": False}),

@@ -18,6 +18,16 @@ from embaudit.model.frozen import JSON
 from embaudit.model.prediction import DuplicateKey, MismatchedKey, Outcome, PredictedLoad
 from embaudit.model.tensors import TensorInfo
 
+_META_TYPES = frozenset(
+    {
+        *(DType.BOOL, DType.UINT8, DType.INT8, DType.UINT16, DType.INT16, DType.UINT32, DType.INT32),
+        *(DType.UINT64, DType.INT64, DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64),
+        *(DType.FLOAT8_E4M3FN, DType.FLOAT8_E5M2),
+    }
+)
+"""Types of safetensors that transformers reads to the meta device: `str_to_torch_dtype` of
+https://github.com/huggingface/transformers/blob/v4.57.1/src/transformers/modeling_utils.py."""
+
 
 @attrs.frozen(kw_only=True)
 class LoadingTask:
@@ -54,7 +64,7 @@ def loaded(task: LoadingTask) -> PredictedLoad:
         renamed_keys=_renamed(matching),
         duplicate_keys=tuple(_duplicates(matching)),
         harmless_keys=tuple(sorted(found.harmless)),
-        dtype=None if dtype.dtype is None or _keeps_float8(task, matching) else str(dtype.dtype),
+        dtype=None if dtype.dtype is None else str(_type_of_model(task, matching, dtype.dtype)),
         silent=not refusals and found.silent,
         reasons=(*refusals, *found.reasons, *_type_reasons(task, matching, dtype)),
     )
@@ -159,12 +169,22 @@ def _refusals(
         yield "To find the type it takes every entry of the file for a tensor, which they are not."
     if _type_is_sought(task) and is_big_endian(task.checkpoint):
         yield "It looks for the type on the meta device, where torch swaps bytes that do not exist: a crash."
+    if task.era.reads_to_meta or _type_is_sought(task):
+        yield from _unknown_to_meta(task.checkpoint)
     integers = [
         each.stored for each in matching.taken if task.era.keeps_integers and _is_integer(task, each.stored)
     ]
     if integers:
         yield f"{examples(integers)} stored as integers, which no parameter may be."
     yield from _across_shards(task, matching)
+
+
+def _unknown_to_meta(checkpoint: Checkpoint) -> Iterator[str]:
+    if checkpoint.format is not CheckpointFormat.SAFETENSORS:
+        return
+    strange = next((each for each in checkpoint.tensors.values() if each.dtype not in _META_TYPES), None)
+    if strange is not None:
+        yield f"{quoted(strange.name)} is {strange.dtype}, which it cannot read to the meta device."
 
 
 def _type_is_sought(task: LoadingTask) -> bool:
@@ -212,6 +232,14 @@ def _type_reasons(task: LoadingTask, matching: Matching, dtype: ComputedType) ->
     narrowed = [each.stored for each in matching.taken if _is_narrowed(task, each.stored, dtype.dtype)]
     if narrowed:
         yield f"{examples(narrowed)} stored in more bits than {dtype.dtype} has: the values are rounded."
+
+
+def _type_of_model(task: LoadingTask, matching: Matching, dtype: DType) -> DType:
+    """The type of the first parameter, which transformers calls the model's."""
+    first = next(iter(task.model.tensors), "")
+    stored = next((each.stored for each in matching.taken if each.name == first), "")
+    keeps = task.era.keeps_integers and _stored_type(task, stored) is DType.FLOAT8_E4M3FN
+    return DType.FLOAT8_E4M3FN if keeps else dtype
 
 
 def _keeps_float8(task: LoadingTask, matching: Matching) -> bool:
