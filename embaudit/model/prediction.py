@@ -92,6 +92,8 @@ class PredictedLoad:
         ignored_files: Weight files that it does not open, sorted.
         missing_keys: Tensors that the model has and the files lack, sorted; they stay at random values, or
             are why it refuses. Named as the loader reports them.
+        unfilled_keys: Tensors of the model on which embeddings depend, which get no values, and which the
+            loader does not report as missing; sorted.
         unexpected_keys: Stored tensors that the model does not take, sorted, named as the loader reports them
             or would.
         mismatched_keys: Tensors stored in another shape, by name.
@@ -117,6 +119,7 @@ class PredictedLoad:
     files: tuple[str, ...] = ()
     ignored_files: tuple[str, ...] = ()
     missing_keys: tuple[str, ...] = ()
+    unfilled_keys: tuple[str, ...] = ()
     unexpected_keys: tuple[str, ...] = ()
     mismatched_keys: tuple[MismatchedKey, ...] = ()
     renamed_keys: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)

@@ -46,6 +46,7 @@ def _counts(load: PredictedLoad) -> str:
     counts = (
         (load.misread_keys, "misread"),
         ([key for key in load.missing_keys if key not in harmless], "missing"),
+        (load.unfilled_keys, "missing without a report"),
         ([key for key in load.unexpected_keys if key not in harmless], "not taken"),
         (load.mismatched_keys, "of another shape"),
         (load.duplicate_keys, "stored twice"),
@@ -88,6 +89,7 @@ def _lists(load: PredictedLoad) -> tuple[tuple[str, list[str]], ...]:
             ],
         ),
         ("missing", [_marked(key, harmless) for key in load.missing_keys]),
+        ("missing without a report", list(load.unfilled_keys)),
         ("not taken", [_marked(key, harmless) for key in load.unexpected_keys]),
         (
             "of another shape",

@@ -44,6 +44,11 @@ def harmful(load: PredictedLoad, names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in harmless]
 
 
+def left_random(load: PredictedLoad) -> list[str]:
+    """The tensors on which embeddings depend and that get no values, reported or not."""
+    return [*harmful(load, load.missing_keys), *load.unfilled_keys]
+
+
 def name_of(load: PredictedLoad) -> str:
     """`text-embeddings-inference[cuda] 1.0.0 to 1.6.1`."""
     name = f"{load.loader}[{load.backend}]" if load.backend else load.loader

@@ -10,6 +10,7 @@ from embaudit.rules.behaviours import (
     because,
     first_file,
     harmful,
+    left_random,
     loading,
     name_of,
     says_nothing,
@@ -30,10 +31,10 @@ def weights_stay_random(prediction: LoadPrediction) -> Iterator[Observation]:
     every start. A pooler or another part that embeddings do not use is not told of. A warning where no
     version was asked for and the newest ones load the weights.
     """
-    affected = [load for load in loading(prediction) if harmful(load, load.missing_keys)]
+    affected = [load for load in loading(prediction) if left_random(load)]
     if not affected:
         return
-    names = harmful(affected[-1], affected[-1].missing_keys)
+    names = left_random(affected[-1])
     yield Observation(
         message=(
             f"{who_does(affected, 'leaves')} {plural(len(names), 'tensor')} at random values"
@@ -45,6 +46,7 @@ def weights_stay_random(prediction: LoadPrediction) -> Iterator[Observation]:
             **affected_by(affected),
             "missing_keys": listed(names),
             "not_taken": listed(harmful(affected[-1], affected[-1].unexpected_keys)),
+            "reasons": listed(affected[-1].reasons),
         },
         remedy="Use a version that is not affected, or save the weights under the names that it knows.",
         severity=severity_of(prediction, affected, Severity.ERROR),
@@ -97,7 +99,7 @@ def weights_are_dropped(prediction: LoadPrediction) -> Iterator[Observation]:
     if not affected:
         return
     names = harmful(affected[-1], affected[-1].unexpected_keys)
-    decisive = any(load.outcome is Outcome.INCOMPLETE and not load.missing_keys for load in affected)
+    decisive = any(load.outcome is Outcome.INCOMPLETE and not left_random(load) for load in affected)
     yield Observation(
         message=(
             f"{who_does(affected, 'does not take')} {plural(len(names), 'stored tensor')}"

@@ -758,6 +758,12 @@ CASES = (
     ),
     Case(
         "EMB201",
+        "a weight gets no value, and nobody reports it",
+        (make_prediction(make_load(Outcome.INCOMPLETE, unfilled_keys=("a.weight",), silent=True)),),
+        ((E, "model.safetensors: a.weight"),),
+    ),
+    Case(
+        "EMB201",
         "a pooler is missing, which embeddings do not use",
         (
             make_prediction(

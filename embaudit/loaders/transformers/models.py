@@ -39,6 +39,8 @@ def choose_model(
     era: TransformersEra,
     architecture: str | None = None,
     repo_id: str | None = None,
+    *,
+    trusts_code: bool = False,
 ) -> ModelChoice:
     """The class that `AutoModel` takes for a configuration.
 
@@ -47,6 +49,7 @@ def choose_model(
         era: The release.
         architecture: Name of the architecture that is loaded instead of the one that `AutoModel` takes.
         repo_id: `org/name` of the repository, if that is known: transformers 4 guesses from it.
+        trusts_code: Whether `trust_remote_code=True` is passed, so that code of the repository comes first.
     """
     code = _own_code(config)
     if config.get("model_type") is None and "model_type" not in config and code is None:
@@ -54,6 +57,8 @@ def choose_model(
     model_type = config.get("model_type")
     if not isinstance(model_type, str) and (model_type is not None or code is None):
         return _ended(Outcome.REFUSED, "model_type of config.json is no text.")
+    if trusts_code and code is not None and architecture is None:
+        return _remote(model_type or "", code)
     return _of_type(model_type or "", era, architecture, code)
 
 

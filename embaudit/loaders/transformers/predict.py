@@ -73,7 +73,13 @@ def _loads(
     elif config is None:
         yield _ended(Outcome.REFUSED, f"There is no {path}.")
     else:
-        model = choose_model(config, setting.era, architecture, repository.snapshot.repo_id)
+        model = choose_model(
+            config,
+            setting.era,
+            architecture,
+            repository.snapshot.repo_id,
+            trusts_code="trust-remote-code" in setting.beneath,
+        )
         yield from _configured(repository, setting, folder, config, model)
 
 

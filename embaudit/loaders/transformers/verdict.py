@@ -59,6 +59,7 @@ def loaded(task: LoadingTask) -> PredictedLoad:
         loader="transformers",
         outcome=Outcome.REFUSED if refusals else found.outcome,
         missing_keys=tuple(sorted(found.missing)),
+        unfilled_keys=tuple(sorted({*found.unreported} & {*found.random})),
         unexpected_keys=found.unexpected,
         mismatched_keys=mismatched,
         renamed_keys=_renamed(matching),
