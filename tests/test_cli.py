@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -140,7 +141,11 @@ def test_demo_shows_the_incident() -> None:
 
     assert result.exit_code == PASSED
     assert "EMB110" in result.stdout
-    assert "text-embeddings-inference[cuda] 1.5.0  corrupt, silently" in " ".join(result.stdout.split("  "))
+    assert "EMB202" in result.stdout
+    assert re.search(
+        r"^  text-embeddings-inference\[cuda\] 1\.5\.0 +corrupt, silently", result.stdout, re.MULTILINE
+    )
+    assert re.search(r"^  sentence-transformers 6\.2\.0 +faithful$", result.stdout, re.MULTILINE)
     report = embaudit.AuditReport.from_json(run("demo", "--format", "json").stdout)
     assert {"EMB003", "EMB010", "EMB110"} <= {finding.code for finding in report.findings}
 
