@@ -25,6 +25,15 @@ from embaudit.model.architecture import Role
 from embaudit.predicting import read_repository
 
 LOADERS = ("transformers==5.23.0", "transformers", "sentence-transformers==6.2.0", "tei==1.9.3", "tei")
+SERVED = {
+    "attention_probs_dropout_prob": 0.1,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "initializer_range": 0.02,
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 0,
+}
+"""Fields without which text-embeddings-inference refuses a configuration."""
 N_RUNS = 30
 N_SLOW_RUNS = 3
 TARGET_MILLISECONDS = 20
@@ -32,7 +41,7 @@ TARGET_MILLISECONDS = 20
 
 def write_repository(folder: Path) -> None:
     """A BERT-base of zeros with its configuration."""
-    config = {"model_type": "bert", "architectures": ["BertModel"], **BERT.defaults}
+    config = {"model_type": "bert", "architectures": ["BertModel"], **BERT.defaults, **SERVED}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     tensors = expected_model(BERT, config).tensors.values()
     weights = {each.name: torch.zeros(each.shape) for each in tensors if each.role is not Role.BUFFER}
@@ -41,12 +50,20 @@ def write_repository(folder: Path) -> None:
 
 def best_milliseconds(action: Callable[[], object], n_runs: int) -> float:
     """The shortest of several runs."""
-    best = float("inf")
-    for _ in range(n_runs):
-        start = time.perf_counter()
-        action()
-        best = min(best, time.perf_counter() - start)
-    return 1e3 * best
+    return min(_milliseconds(action) for _ in range(n_runs))
+
+
+def asking_milliseconds(folder: Path, loader: str) -> float:
+    """The shortest time to ask one loader; the headers are read anew each time, which does not count."""
+    snapshot, request = open_snapshot(folder), parse_loader(loader)
+    repositories = [read_repository(snapshot) for _ in range(N_RUNS)]
+    return min(_milliseconds(lambda each=each: ask_loader(each, request)) for each in repositories)
+
+
+def _milliseconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return 1e3 * (time.perf_counter() - start)
 
 
 def load_with_transformers(folder: Path) -> None:
@@ -62,12 +79,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_repository(folder)
-        repository = read_repository(open_snapshot(folder))
         print(f"predict the load of a BERT-base, headers in hand (target: {TARGET_MILLISECONDS} ms)")
         for loader in LOADERS:
-            request = parse_loader(loader)
-            ours = best_milliseconds(lambda request=request: ask_loader(repository, request), N_RUNS)
-            print(f"  {loader:30} {ours:8.2f} ms")
+            print(f"  {loader:30} {asking_milliseconds(folder, loader):8.2f} ms")
         whole = best_milliseconds(lambda: predict_load(folder, LOADERS[0]), N_RUNS)
         loaded = best_milliseconds(lambda: load_with_transformers(folder), N_SLOW_RUNS)
     print(f"  predict_load, from the folder  {whole:8.2f} ms")
