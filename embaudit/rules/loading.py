@@ -200,7 +200,7 @@ def the_outcome_depends_on_the_version(prediction: LoadPrediction) -> Iterator[O
         return
     told = "; ".join(f"{name_of(load)} {load.outcome}" for load in prediction.eras)
     yield Observation(
-        message=f"What comes of the load depends on the {prediction.loader}: {told}.",
+        message=f"What comes of the load depends on the version or backend: {told}.",
         where=Where(path=first_file(prediction.eras)),
         loader=prediction.loader,
         evidence={
