@@ -61,7 +61,7 @@ def audit(  # noqa: PLR0913 - the public contract names them
     began = time.perf_counter()
     depth, rules = Depth.parse(depth), without(ignore)
     asked = (loaders,) if isinstance(loaders, str) else tuple(loaders or ())
-    requests = tuple(parse_loader(loader) for loader in asked)
+    requests = tuple(parse_loader(loader) for loader in dict.fromkeys(asked))
     snapshot, meter = metered(open_snapshot(target, revision=revision, limits=limits))
     other, other_meter = (None, None) if against is None else metered(open_snapshot(against, limits=limits))
     collector = Collector(depth=depth, loaders=requests, limits=limits, progress=progress)

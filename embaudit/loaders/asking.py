@@ -101,7 +101,11 @@ def _extrapolated(load: PredictedLoad, releases: tuple[Version, ...], loader: Lo
         f"{releases[-1]} is none of the releases that embaudit knows, {loader.releases[0]} to"
         f" {loader.releases[-1]}; it is taken to do as its neighbours do."
     )
-    return attrs.evolve(load, reasons=(*load.reasons, reason))
+    return attrs.evolve(
+        load,
+        extrapolated=True,
+        reasons=(*load.reasons, reason),
+    )
 
 
 def _no_version(request: LoaderRequest) -> PredictedLoad:

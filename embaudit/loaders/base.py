@@ -64,6 +64,8 @@ class Loader(Generic[E]):
         releases: Every stable release that the eras speak of, oldest first.
         eras: Oldest first.
         backends: Engines that load in different ways; empty if there is one way.
+        stands_on: What may be named after `with`: packages, and settings like `trust-remote-code`, as PyPI
+            normalises names.
         predict: What it does with a repository in a setting. Yields more than one behaviour where that
             depends on what the setting leaves open. Who asks fills in `loader`, `versions` and `backend`.
     """
@@ -73,4 +75,5 @@ class Loader(Generic[E]):
     releases: tuple[Version, ...] = attrs.field(converter=_versions)
     eras: tuple[E, ...]
     backends: tuple[str, ...] = ()
+    stands_on: tuple[str, ...] = ()
     predict: Callable[[Repository, Setting[E]], Iterable[PredictedLoad]]

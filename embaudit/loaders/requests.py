@@ -16,6 +16,9 @@ from embaudit.model.frozen import FrozenMapping, frozen_mapping
 _BETWEEN_PACKAGES = re.compile(r"\s*,\s*(?=[A-Za-z])")
 """A comma between two packages; one between two specifiers is followed by an operator."""
 
+MAX_LENGTH = 500
+"""Characters of a request: more than any version has, and fewer than python refuses to make a number of."""
+
 
 @attrs.frozen(kw_only=True)
 class LoaderRequest:
@@ -47,21 +50,36 @@ def parse_request(text: str, loaders: Iterable[Loader[Any]]) -> LoaderRequest:
     Raises:
         UsageError: If it is not such a text, or names a loader or backend that is not known.
     """
-    head, _, tail = text.partition(" with ")
+    _check_text(text)
+    head, beneath, tail = text.partition(" with ")
     asked = _requirement(head, text)
-    others = [_requirement(part, text) for part in _BETWEEN_PACKAGES.split(tail)] if tail else []
+    others = [_requirement(part, text) for part in _BETWEEN_PACKAGES.split(tail)] if beneath else []
     loader = _find(asked.name, loaders)
-    strangers = sorted(asked.extras - set(loader.backends))
+    backends = _chosen(asked.extras, loader)
+    packages = {str(canonicalize_name(other.name)): other.specifier for other in others}
+    for package in packages:
+        if package not in loader.stands_on:
+            known = ", ".join(loader.stands_on) or "nothing that can be named"
+            raise UsageError(f"{loader.name} does not depend on {package!r} here; it depends on {known}")
+    return LoaderRequest(
+        text=text, loader=loader, versions=asked.specifier, backends=backends, beneath=packages
+    )
+
+
+def _check_text(text: object) -> None:
+    """Refuse what python callers may pass by mistake, and what packaging cannot parse in time."""
+    if not isinstance(text, str) or len(text) > MAX_LENGTH:
+        raise UsageError(f"a loader is asked for by a text of at most {MAX_LENGTH} characters")
+
+
+def _chosen(extras: Iterable[str], loader: Loader[Any]) -> tuple[str, ...]:
+    """The backends between the brackets, in the loader's order; all where there are no brackets."""
+    asked = {extra.lower() for extra in extras}
+    strangers = sorted(asked - set(loader.backends))
     if strangers:
         backends = ", ".join(loader.backends) or "none to choose from"
         raise UsageError(f"{strangers[0]!r} is not a backend of {loader.name}; it has {backends}")
-    return LoaderRequest(
-        text=text,
-        loader=loader,
-        versions=asked.specifier,
-        backends=tuple(each for each in loader.backends if not asked.extras or each in asked.extras),
-        beneath={canonicalize_name(other.name): other.specifier for other in others},
-    )
+    return tuple(each for each in loader.backends if not asked or each in asked)
 
 
 def named(name: str, loaders: Iterable[Loader[Any]]) -> Loader[Any] | None:

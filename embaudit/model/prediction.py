@@ -107,6 +107,8 @@ class PredictedLoad:
         silent: Whether the loader says nothing on its default log level although something goes wrong that
             is not harmless: it misreads tensors, leaves them at random values, or drops them. False where
             nothing goes wrong, and where it refuses.
+        extrapolated: Whether the version is none of the releases that are known, and is taken to do what its
+            neighbours do.
         reasons: Why, one sentence each. Empty for a plain faithful load.
         sources: Where it can be read that the loader does so: URLs with version or commit.
     """
@@ -128,6 +130,7 @@ class PredictedLoad:
     harmless_keys: tuple[str, ...] = ()
     dtype: str | None = None
     silent: bool = False
+    extrapolated: bool = False
     reasons: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from embaudit.errors import EmbauditError, FormatError, UsageError
-from embaudit.loaders import canonical_name
+from embaudit.loaders import parse_loader
 from embaudit.model.findings import Severity
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import SCHEMA_VERSION, AuditRecord
@@ -60,16 +60,19 @@ class AuditReport(AuditRecord):
         """What a loader would do.
 
         Args:
-            loader: The request as it was given to the audit (`tei==1.5.0`), or the loader's name alone; of
-                several requests about one loader the first is meant.
+            loader: The request as it was given to the audit (`tei==1.5.0`), or the loader's name or alias,
+                with versions or without; of several requests that fit the first is meant.
 
         Raises:
-            UsageError: If the audit was not asked about it.
+            UsageError: If it names no loader, or the audit was not asked about it.
         """
+        request = parse_loader(loader)
         exact = [load for load in self.loads if load.asked == loader]
-        named = [load for load in self.loads if load.loader in {loader, canonical_name(loader)}]
-        if exact or named:
-            return (exact or named)[0]
+        named = [load for load in self.loads if load.loader == request.loader.name]
+        versions = str(request.versions)
+        matching = [load for load in named if versions in {"", load.version}]
+        if exact or matching:
+            return (exact or matching)[0]
         asked = ", ".join(load.asked for load in self.loads) or "no loader"
         raise UsageError(f"the audit was not asked about {loader!r}; it was asked about {asked}")
 

@@ -73,7 +73,8 @@ def _details(load: PredictedLoad, max_rows: int) -> Iterator[str]:
             yield from (f"    {plain(name)}" for name in names[:max_rows])
             yield from (f"    {line}" for line in left_out(len(names), max_rows))
     if load.ignored_files:
-        yield f"  not opened: {plain(', '.join(load.ignored_files))}"
+        yield f"  not opened: {plain(', '.join(load.ignored_files[:max_rows]))}"
+        yield from (f"    {line}" for line in left_out(len(load.ignored_files), max_rows))
     for source in load.sources[:_SOURCES_SHOWN]:
         yield f"  source: {source}"
 

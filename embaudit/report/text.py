@@ -106,7 +106,7 @@ def _model(record: AuditRecord) -> str:
         value = config.get(field)
         if isinstance(value, int):
             facts.append(f"{value:,} {words}")
-    return plain(", ".join(fact for fact in facts if fact))
+    return _cut(", ".join(fact for fact in facts if fact))
 
 
 def verdict(findings: Iterable[Finding]) -> str:

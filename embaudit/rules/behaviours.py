@@ -1,5 +1,6 @@
 """How rules about loads speak of behaviours: who shows them, whom they harm, and how much it matters now."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +25,8 @@ _WIDER = {
 
 _MAX_NAMED = 3
 """Behaviours that a sentence names; the evidence has all of them."""
+
+_VERSION_AT_END = re.compile(r"[0-9]+(?:\.[0-9]+)*(?=,?$)")
 
 _STEP_DOWN = {Severity.ERROR: Severity.WARNING, Severity.WARNING: Severity.INFO}
 
@@ -58,10 +61,11 @@ def name_of(load: PredictedLoad) -> str:
 
 
 def who(loads: Sequence[PredictedLoad]) -> str:
-    """Behaviours by name, the newest ones, and how many more there are."""
-    names = [name_of(load) for load in loads[-_MAX_NAMED:]]
-    others = len(loads) - len(names)
-    return " and ".join(names) if not others else f"{', '.join(names)} and {others} more"
+    """Behaviours by name, those of the newest releases, and how many more there are."""
+    names = [name_of(load) for load in sorted(loads, key=_last_release)[-_MAX_NAMED:]]
+    if len(loads) > len(names):
+        names.append(f"{len(loads) - len(names)} more")
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def who_does(loads: Sequence[PredictedLoad], verb: str) -> str:
@@ -78,9 +82,21 @@ def says_nothing(loads: Iterable[PredictedLoad]) -> str:
     return ", without a message" if all(load.silent for load in loads) else ""
 
 
-def because(load: PredictedLoad) -> str:
-    """The first of its reasons."""
-    return load.reasons[0] if load.reasons else "no reason is known."
+def causes(loads: Sequence[PredictedLoad], verb: str) -> str:
+    """Behaviours with what they do and the first of their reasons, those with the same reason together."""
+    by_reason: dict[str, list[PredictedLoad]] = {}
+    for load in sorted(loads, key=_last_release):
+        by_reason.setdefault(load.reasons[0] if load.reasons else "no reason is known.", []).append(load)
+    newest = list(by_reason.items())[-_MAX_NAMED:]
+    told = [f"{who_does(each, verb)}: {reason}" for reason, each in newest]
+    others = len(by_reason) - len(newest)
+    return " ".join([*told, *([f"There are {others} causes more."] if others else [])])
+
+
+def because(loads: Sequence[PredictedLoad]) -> str:
+    """The first reason of the newest behaviour."""
+    reasons = max(loads, key=_last_release).reasons
+    return reasons[0] if reasons else "no reason is known."
 
 
 def first_file(loads: Iterable[PredictedLoad]) -> str:
@@ -100,22 +116,39 @@ def affected_by(loads: Iterable[PredictedLoad]) -> dict[str, JSON]:
 
 
 def severity_of(prediction: LoadPrediction, affected: Sequence[PredictedLoad], usual: Severity) -> Severity:
-    """The usual severity; one step less where only old versions are affected and none was asked for."""
-    if prediction.version or any(load in affected for load in _newest(prediction)):
-        return usual
-    return _STEP_DOWN[usual]
+    """The usual severity; one step less where all that is affected is old and was not asked for by name."""
+    return usual if any(load in affected for load in _current(prediction)) else _STEP_DOWN[usual]
 
 
-def _newest(prediction: LoadPrediction) -> list[PredictedLoad]:
-    """What the newest of the releases does, in each backend."""
-    if len(prediction.eras) == 1:
-        return list(prediction.eras)
-    last = max(_last_release(load) for load in prediction.eras)
-    return [load for load in prediction.eras if _last_release(load) == last]
+def _current(prediction: LoadPrediction) -> list[PredictedLoad]:
+    """What the versions do that somebody may well run.
+
+    Those that were asked for, else the newest; the newest also of what lies beneath, unless that was named.
+    """
+    loads = list(prediction.eras)
+    if not prediction.version:
+        last = max(map(_last_release, loads))
+        loads = [load for load in loads if _last_release(load) == last]
+    if " with " in prediction.asked:
+        return loads
+    newest = max(map(_last_beneath, loads))
+    return [load for load in loads if not load.beneath or _last_beneath(load) == newest]
 
 
 def _last_release(load: PredictedLoad) -> Version:
-    return Version(load.versions.rpartition("=")[2])
+    """The newest release that shows a behaviour: the end of its versions."""
+    return _ending_version(load.versions)
+
+
+def _last_beneath(load: PredictedLoad) -> tuple[Version, bool]:
+    """The newest transformers beneath, and whether the torch beneath is a new one."""
+    parts = (part for part in load.beneath.split(", ") if part.startswith("transformers"))
+    return _ending_version(next(parts, "")), "torch<" not in load.beneath
+
+
+def _ending_version(text: str) -> Version:
+    found = _VERSION_AT_END.search(text)
+    return Version(found[0]) if found else Version("0")
 
 
 def wider(checkpoint: Checkpoint, narrow: str) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """`EMB20x`: what one loader would do with the weights, judged by what becomes of the embeddings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.prediction import LoadPrediction, Outcome, PredictedLoad
@@ -8,6 +8,7 @@ from embaudit.model.words import plural
 from embaudit.rules.behaviours import (
     affected_by,
     because,
+    causes,
     first_file,
     harmful,
     left_random,
@@ -48,9 +49,19 @@ def weights_stay_random(prediction: LoadPrediction) -> Iterator[Observation]:
             "not_taken": listed(harmful(affected[-1], affected[-1].unexpected_keys)),
             "reasons": listed(affected[-1].reasons),
         },
-        remedy="Use a version that is not affected, or save the weights under the names that it knows.",
+        remedy=_cure(affected),
         severity=severity_of(prediction, affected, Severity.ERROR),
     )
+
+
+def _cure(affected: Iterable[PredictedLoad]) -> str:
+    """What helps against weights at random values."""
+    if any("trust_remote_code" in reason for load in affected for reason in load.reasons):
+        return (
+            "The repository brings the code of its model: load it with trust_remote_code=True if you trust"
+            " it, and ask about that with `LOADER with trust_remote_code`."
+        )
+    return "Use a version that is not affected, or save the weights under the names that it knows."
 
 
 @rule("EMB202", Severity.ERROR)
@@ -124,14 +135,15 @@ def the_loader_refuses(prediction: LoadPrediction) -> Iterator[Observation]:
     refusing = [load for load in prediction.eras if load.outcome is Outcome.REFUSED]
     if not refusing:
         return
-    newest, some_load = refusing[-1], len(refusing) < len(prediction.eras)
+    newest = refusing[-1]
+    usual = Severity.WARNING if len(refusing) < len(prediction.eras) else Severity.ERROR
     yield Observation(
-        message=f"{who_does(refusing, 'refuses')} the repository: {because(newest)}",
+        message=causes(refusing, "refuses the repository"),
         where=Where(path=first_file(refusing)),
         loader=prediction.loader,
         evidence={
             **affected_by(refusing),
-            "reasons": listed(newest.reasons),
+            "reasons": listed(reason for load in refusing for reason in load.reasons),
             "missing_keys": listed(newest.missing_keys),
             "mismatched_keys": [
                 {"name": one.name, "stored": one.stored_shape, "expected": one.expected_shape}
@@ -139,7 +151,7 @@ def the_loader_refuses(prediction: LoadPrediction) -> Iterator[Observation]:
             ],
         },
         remedy="Use another version or backend, or a revision of the repository with what it asks for.",
-        severity=severity_of(prediction, refusing, Severity.WARNING if some_load else Severity.ERROR),
+        severity=severity_of(prediction, refusing, usual),
     )
 
 
@@ -153,10 +165,13 @@ def the_load_cannot_be_told(prediction: LoadPrediction) -> Iterator[Observation]
     unknown = [load for load in prediction.eras if load.outcome is Outcome.UNKNOWN]
     if unknown:
         yield Observation(
-            message=f"What {who(unknown)} would do cannot be told: {because(unknown[-1])}",
+            message=f"What {who(unknown)} would do cannot be told: {because(unknown)}",
             where=Where(path=first_file(unknown)),
             loader=prediction.loader,
-            evidence={**affected_by(unknown), "reasons": listed(unknown[-1].reasons)},
+            evidence={
+                **affected_by(unknown),
+                "reasons": listed(reason for load in unknown for reason in load.reasons),
+            },
             remedy="Load it once in an isolated environment and compare its embeddings with known ones.",
             severity=severity_of(prediction, unknown, Severity.WARNING),
         )
@@ -208,3 +223,20 @@ def the_outcome_depends_on_the_version(prediction: LoadPrediction) -> Iterator[O
         },
         remedy="Pin the version of the loader beside the commit of the model.",
     )
+
+
+@rule("EMB208", Severity.WARNING)
+def the_version_is_not_known(prediction: LoadPrediction) -> Iterator[Observation]:
+    """A version was asked for that is none of the releases that embaudit knows.
+
+    It is taken to do what its neighbours do, which nobody has verified.
+    """
+    assumed = [load for load in prediction.eras if load.extrapolated]
+    if assumed:
+        yield Observation(
+            message=f"What {who(assumed)} does is not known; it is taken to be what its neighbours do.",
+            where=Where(path=first_file(assumed)),
+            loader=prediction.loader,
+            evidence={**affected_by(assumed), "reasons": listed(assumed[-1].reasons)},
+            remedy="Update embaudit, or load it once in an isolated environment and compare embeddings.",
+        )

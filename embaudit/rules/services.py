@@ -8,6 +8,7 @@ from embaudit.model.facts import Loads, ValueScans
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.prediction import PredictedLoad
 from embaudit.model.tensor_map import TensorMap
+from embaudit.model.weights import WEIGHTS_IN_ORDER
 from embaudit.model.words import plural
 from embaudit.rules.behaviours import affected_by, every_load, who_does, wider
 from embaudit.rules.evidence import listed, some
@@ -21,23 +22,22 @@ def loaders_pick_different_files(loads: Loads) -> Iterator[Observation]:
     Each is right by its own order of preference, so nothing says that two services run on different files.
     EMB221 tells whether the files hold different weights.
     """
-    picked: dict[tuple[str, ...], list[PredictedLoad]] = {}
+    picked: dict[str, dict[str, list[PredictedLoad]]] = {}
     for load in every_load(loads):
-        picked.setdefault(load.files, []).append(load)
-    if len(picked) < 2:  # noqa: PLR2004 - different means two
-        return
-    yield Observation(
-        message=(
-            "Weights come from different files: "
-            + "; ".join(f"{who_does(each, 'takes')} `{files[0]}`" for files, each in picked.items())
-            + "."
-        ),
-        where=Where(path=next(iter(picked))[0]),
-        evidence={
-            "files": [{"files": listed(files), **affected_by(each)} for files, each in picked.items()],
-        },
-        remedy="Keep one weight format, or compare the files at depth full and pin what is used.",
-    )
+        for path in load.files:
+            folder, _, name = path.rpartition("/")
+            if name in WEIGHTS_IN_ORDER:
+                picked.setdefault(folder, {}).setdefault(path, []).append(load)
+    for by_file in picked.values():
+        if len(by_file) < 2:  # noqa: PLR2004 - different means two
+            continue
+        told = "; ".join(f"{who_does(each, 'takes')} `{path}`" for path, each in by_file.items())
+        yield Observation(
+            message=f"Weights come from different files: {told}.",
+            where=Where(path=next(iter(by_file))),
+            evidence={"files": [{"file": path, **affected_by(each)} for path, each in by_file.items()]},
+            remedy="Keep one weight format, or compare the files at depth full and pin what is used.",
+        )
 
 
 @rule("EMB221", Severity.ERROR)
@@ -73,8 +73,8 @@ def different_weights_are_picked(loads: Loads, tensors: TensorMap) -> Iterator[O
 def weights_are_narrowed(loads: Loads, checkpoint: Checkpoint) -> Iterator[Observation]:
     """A loader computes in a narrower type than the file stores.
 
-    Each weight is rounded when it is loaded, and nothing says so. A warning where the type has a smaller
-    range too: a value beyond 65,504 becomes infinite in float16.
+    Each weight is rounded when it is loaded, and nothing says so. float16 has a smaller range too; EMB223
+    looks at the values.
     """
     for narrow in ("float16", "bfloat16"):
         affected = [
@@ -82,7 +82,6 @@ def weights_are_narrowed(loads: Loads, checkpoint: Checkpoint) -> Iterator[Obser
         ]
         wide = wider(checkpoint, narrow)
         if affected and wide:
-            overflows = narrow == "float16"
             yield Observation(
                 message=(
                     f"{who_does(affected, 'computes')} in {narrow}; `{checkpoint.name}` stores"
@@ -91,7 +90,6 @@ def weights_are_narrowed(loads: Loads, checkpoint: Checkpoint) -> Iterator[Obser
                 where=Where(path=checkpoint.name),
                 evidence={**affected_by(affected), "stored": dict(wide), "computed": narrow},
                 remedy="Ask for the type that the file has, or accept the rounding and compare embeddings.",
-                severity=Severity.WARNING if overflows and "bfloat16" in wide else None,
             )
 
 

@@ -1,6 +1,7 @@
 """Loaders as people name them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,13 @@ SERVER = Loader(
     backends=("gpu", "cpu"),
     predict=_nothing,
 )
-LIBRARY = Loader(name="example", releases=("1.0",), eras=(Era(versions=">=1"),), predict=_nothing)
+LIBRARY = Loader(
+    name="example",
+    releases=("1.0",),
+    eras=(Era(versions=">=1"),),
+    stands_on=("torch", "peft", "trust-remote-code"),
+    predict=_nothing,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,8 @@ LIBRARY = Loader(name="example", releases=("1.0",), eras=(Era(versions=">=1"),),
         ("exs", "example-server", "", ("gpu", "cpu"), {}),
         ("Example_Server~=1.0", "example-server", "~=1.0", ("gpu", "cpu"), {}),
         ("exs[cpu]==1.1", "example-server", "==1.1", ("cpu",), {}),
+        ("exs[CPU]", "example-server", "", ("cpu",), {}),
+        ("example with trust_remote_code", "example", "", (), {"trust-remote-code": ""}),
         ("exs[cpu,gpu]", "example-server", "", ("gpu", "cpu"), {}),
         ("example with torch", "example", "", (), {"torch": ""}),
         (
@@ -71,12 +80,17 @@ def test_a_request_is_read_as_pip_reads_it(
         ("", "'' is not a loader: expected a name and versions"),
         ("example==", "'example==' is not a loader"),
         ("example 1.0", "'example 1.0' is not a loader"),
+        ("example with ", "'example with ' is not a loader"),
+        ("example with torhc", "example does not depend on 'torhc' here; it depends on torch, peft"),
+        ("exs with torch", "example-server does not depend on 'torch' here"),
+        ("example==" + "9" * 5000, "a text of at most 500 characters"),
+        (None, "a text of at most 500 characters"),
         ("example with ==3", "'example with ==3' is not a loader"),
         ("example @ https://example.org/a.whl", "a URL or a marker says nothing about versions"),
         ("example; python_version<'4'", "a URL or a marker says nothing about versions"),
     ],
 )
-def test_what_is_no_request_is_told(text: str, problem: str) -> None:
+def test_what_is_no_request_is_told(text: Any, problem: str) -> None:
     """A text that is none, and a name that is not known, are usage errors that say what is."""
     with pytest.raises(UsageError) as caught:
         parse_request(text, (SERVER, LIBRARY))

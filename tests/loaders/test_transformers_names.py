@@ -11,6 +11,7 @@ from embaudit.loaders.transformers.eras import ERAS
 from embaudit.loaders.transformers.matching import Matching, MatchingTask
 from embaudit.loaders.transformers.names_4 import anywhere, anywhere_with_weight_norm, at_the_end
 
+LATEST = ERAS[-1].since
 MODEL = ("embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias", "encoder.weight")
 
 
@@ -25,7 +26,7 @@ def matched(version: str, stored: Iterable[str], *, listed: Iterable[str] | None
             stored=shapes,
             listed=shapes if listed is None else listed,
             fix_name=era.fix_name,
-            conversions=conversions_for("bert", era.conversions),
+            conversions=conversions_for("bert", era.conversions, era.since),
             keeps_original_names=era.keeps_original_names,
             drops_unexpected=era.drops_unexpected,
             drops_buffers=era.drops_buffers,
@@ -148,20 +149,20 @@ def test_which_names_are_taken_for_tensorflow_s(name: str, everywhere: str, at_e
 )
 def test_the_tables_of_5(model_type: str, stored: str, loaded: str) -> None:
     """Each kind of model has its own table, and every one that of old names."""
-    assert conversions_for(model_type, WHOLE_WORDS).rename(stored)[0] == loaded
+    assert conversions_for(model_type, WHOLE_WORDS, LATEST).rename(stored)[0] == loaded
 
 
 def test_before_5_there_are_no_tables() -> None:
     """Where a release has no tables, none are applied."""
-    assert conversions_for("nomic_bert", None) == Conversions()
+    assert conversions_for("nomic_bert", None, LATEST) == Conversions()
 
 
 def test_a_pattern_ends_a_word_from_5_21_on() -> None:
     """Earlier a pattern is found in the beginning of a longer word too."""
     stored = "x.LayerNorm.gamma_2"
 
-    assert conversions_for(None, FIRST_ONLY).rename(stored)[0] == "x.LayerNorm.weight_2"
-    assert conversions_for(None, WHOLE_WORDS).rename(stored)[0] == stored
+    assert conversions_for(None, FIRST_ONLY, LATEST).rename(stored)[0] == "x.LayerNorm.weight_2"
+    assert conversions_for(None, WHOLE_WORDS, LATEST).rename(stored)[0] == stored
 
 
 _NAMES = st.lists(

@@ -115,6 +115,7 @@ MISREAD = MisreadKey(
 )
 OLD = make_load(versions=">=4.30.0,<=4.57.6")
 OLD_AND_INCOMPLETE = attrs.evolve(OLD, outcome=Outcome.INCOMPLETE, missing_keys=("a.weight",))
+ST = make_load(loader="sentence-transformers", versions="==6.2.0")
 GAMMA_WINS, WEIGHT_WINS = (
     DuplicateKey(name="norm.weight", stored=("norm.gamma", "norm.weight"), winner=winner)
     for winner in ("norm.gamma", "norm.weight")
@@ -853,6 +854,42 @@ CASES = (
     ),
     Case("EMB207", "the same outcome in every version", (make_prediction(OLD, make_load(dtype="float16")),)),
     Case(
+        "EMB208",
+        "a release that came after embaudit",
+        (make_prediction(make_load(versions="==7.0", extrapolated=True)),),
+        ((W, "model.safetensors"),),
+    ),
+    Case("EMB208", "a known release", (make_prediction(make_load()),)),
+    Case(
+        "EMB201",
+        "weights are missing on an old transformers beneath, and none was named",
+        (
+            make_prediction(
+                attrs.evolve(
+                    ST,
+                    outcome=Outcome.INCOMPLETE,
+                    missing_keys=("a",),
+                    beneath="transformers>=4.41.0,<=4.57.6",
+                ),
+                attrs.evolve(ST, beneath="transformers>=5.0.0,<=5.23.0, torch>=2.6"),
+                version="==6.2.0",
+            ),
+        ),
+        ((W, "model.safetensors: a"),),
+    ),
+    Case(
+        "EMB220",
+        "both take the same file, and one a Dense module besides",
+        (
+            Loads(
+                predictions=(
+                    make_prediction(make_load()),
+                    make_prediction(make_load(files=("2_Dense/model.safetensors", "model.safetensors"))),
+                )
+            ),
+        ),
+    ),
+    Case(
         "EMB220",
         "one loader takes the torch file, another the safetensors",
         (Loads(predictions=(make_prediction(make_load()), make_prediction(FROM_BIN))),),
@@ -890,9 +927,9 @@ CASES = (
     ),
     Case(
         "EMB222",
-        "bfloat16 weights, whose range float16 does not have",
+        "bfloat16 weights, computed in float16",
         (Loads(predictions=(make_prediction(make_load(dtype="float16")),)), BFLOAT16),
-        ((W, "model.safetensors"),),
+        ((N, "model.safetensors"),),
     ),
     Case(
         "EMB222",

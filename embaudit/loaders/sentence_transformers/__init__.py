@@ -7,12 +7,14 @@ their own, without an index, and refuse whatever does not fit.
 from embaudit.loaders.base import Loader
 from embaudit.loaders.sentence_transformers.eras import ERAS, RELEASES, SentenceTransformersEra
 from embaudit.loaders.sentence_transformers.predict import predict
+from embaudit.loaders.transformers import TRANSFORMERS
 
 SENTENCE_TRANSFORMERS: Loader[SentenceTransformersEra] = Loader(
     name="sentence-transformers",
     aliases=("st",),
     releases=RELEASES,
     eras=ERAS,
+    stands_on=("transformers", *TRANSFORMERS.stands_on),
     predict=predict,
 )
 """`SentenceTransformer(path)`."""

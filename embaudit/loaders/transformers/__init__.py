@@ -5,7 +5,13 @@ from embaudit.loaders.transformers.eras import ERAS, TransformersEra
 from embaudit.loaders.transformers.predict import NAME, load_model, predict
 from embaudit.loaders.transformers.releases import RELEASES
 
-TRANSFORMERS: Loader[TransformersEra] = Loader(name=NAME, releases=RELEASES, eras=ERAS, predict=predict)
+TRANSFORMERS: Loader[TransformersEra] = Loader(
+    name=NAME,
+    releases=RELEASES,
+    eras=ERAS,
+    stands_on=("torch", "peft", "tensorflow", "flax", "trust-remote-code"),
+    predict=predict,
+)
 """The library, with torch."""
 
 __all__ = ["TRANSFORMERS", "TransformersEra", "load_model"]

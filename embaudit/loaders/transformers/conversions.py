@@ -1,7 +1,7 @@
 """The tables of transformers 5 that rename stored tensors and split them, and how a row of them is applied.
 
 The tables of the architectures that embaudit knows, from `conversion_mapping.py` of transformers 5.0.0 to
-5.23.0; they have not changed since each architecture came. How a row is applied is in
+5.23.0; each counts from the release that first has it, where it has not changed since. How a row is applied is in
 https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/core_model_loading.py (there
 `WeightTransform.rename_source_key`): the pattern is a regular expression, in which the dots of the tables
 stand for any character, and the text that it finds is replaced where it first occurs.
@@ -11,6 +11,7 @@ import re
 from functools import cached_property
 
 import attrs
+from packaging.version import Version
 
 from embaudit.model.frozen import FrozenMapping
 
@@ -105,51 +106,72 @@ LEGACY = (
 )
 """Rows that apply to every model, the last ones."""
 
-_ROWS = {
-    "nomic_bert": (
-        Renaming("encoder.layers", "layers"),
-        Renaming("emb_ln", "embeddings.LayerNorm"),
-        Renaming("attn.out_proj", "self_attn.o_proj"),
-        Renaming("fc11", "up_proj"),
-        Renaming("fc12", "gate_proj"),
-        Renaming("fc2", "down_proj"),
-        Renaming("norm1", "post_attention_layernorm"),
-        Renaming("norm2", "post_mlp_layernorm"),
-        _split("attn.Wqkv", _ATTENTION),
+
+@attrs.frozen
+class _Table:
+    """The rows of one model type, in order, and the first release that has them."""
+
+    since: Version
+    rows: tuple[Renaming, ...]
+
+
+_TABLES = {
+    "nomic_bert": _Table(
+        Version("5.5.0"),
+        (
+            Renaming("encoder.layers", "layers"),
+            Renaming("emb_ln", "embeddings.LayerNorm"),
+            Renaming("attn.out_proj", "self_attn.o_proj"),
+            Renaming("fc11", "up_proj"),
+            Renaming("fc12", "gate_proj"),
+            Renaming("fc2", "down_proj"),
+            Renaming("norm1", "post_attention_layernorm"),
+            Renaming("norm2", "post_mlp_layernorm"),
+            _split("attn.Wqkv", _ATTENTION),
+        ),
     ),
-    "gte": (
-        Renaming(r"^new\.(.+)", r"\1"),
-        Renaming("encoder.layer", "layers"),
-        Renaming("attention.o_proj", "self_attn.o_proj"),
-        Renaming("attn_ln", "post_attention_layernorm"),
-        Renaming("mlp_ln", "post_mlp_layernorm"),
-        Renaming("lm_head.norm", "lm_head.layer_norm"),
-        _split("attention.qkv_proj", _ATTENTION),
-        _split("mlp.up_gate_proj", ("mlp.up_proj", "mlp.gate_proj")),
+    "gte": _Table(
+        Version("5.18.0"),
+        (
+            Renaming(r"^new\.(.+)", r"\1"),
+            Renaming("encoder.layer", "layers"),
+            Renaming("attention.o_proj", "self_attn.o_proj"),
+            Renaming("attn_ln", "post_attention_layernorm"),
+            Renaming("mlp_ln", "post_mlp_layernorm"),
+            Renaming("lm_head.norm", "lm_head.layer_norm"),
+            _split("attention.qkv_proj", _ATTENTION),
+            _split("mlp.up_gate_proj", ("mlp.up_proj", "mlp.gate_proj")),
+        ),
     ),
-    "jina_embeddings_v3": (
-        Renaming("emb_ln", "embeddings.LayerNorm"),
-        Renaming("encoder.layers", "layers"),
-        Renaming("mixer.out_proj", "self_attn.o_proj"),
-        Renaming("norm1", "post_attention_layernorm"),
-        Renaming("norm2", "post_mlp_layernorm"),
-        _split("mixer.Wqkv", _ATTENTION),
+    "jina_embeddings_v3": _Table(
+        Version("5.4.0"),
+        (
+            Renaming("emb_ln", "embeddings.LayerNorm"),
+            Renaming("encoder.layers", "layers"),
+            Renaming("mixer.out_proj", "self_attn.o_proj"),
+            Renaming("norm1", "post_attention_layernorm"),
+            Renaming("norm2", "post_mlp_layernorm"),
+            _split("mixer.Wqkv", _ATTENTION),
+        ),
     ),
 }
-MODEL_ROWS = FrozenMapping(_ROWS)
-"""`model_type` to its own rows."""
+MODEL_TABLES = FrozenMapping(_TABLES)
+"""`model_type` to its own table."""
 
 
-def conversions_for(model_type: str | None, style: ConversionStyle | None) -> Conversions:
+def conversions_for(model_type: str | None, style: ConversionStyle | None, release: Version) -> Conversions:
     """The rows for a model of this type; none at all where the release has no tables.
 
     Args:
         model_type: The type whose own rows apply, or None if only the general ones do.
         style: How the release applies rows, or None if it has none.
+        release: The release; a type's own rows apply only if it is not older than they are.
     """
     if style is None:
         return Conversions()
-    rows = (*MODEL_ROWS.get(model_type or "", ()), *LEGACY)
+    table = MODEL_TABLES.get(model_type or "")
+    own = table.rows if table is not None and table.since <= release else ()
+    rows = (*own, *LEGACY)
     return Conversions(
         renamings=tuple(row for row in rows if not row.parts),
         splits=tuple(row for row in rows if row.parts),

@@ -102,7 +102,7 @@ def _matching_task(task: LoadingTask) -> MatchingTask:
         listed=stored if index is None else index.weight_map,
         fix_name=era.fix_name,
         conversions=conversions_for(
-            model_type if converts and isinstance(model_type, str) else None, era.conversions
+            model_type if converts and isinstance(model_type, str) else None, era.conversions, era.since
         ),
         keeps_original_names=era.keeps_original_names,
         drops_unexpected=era.drops_unexpected,
