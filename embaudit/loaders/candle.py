@@ -19,7 +19,7 @@ from embaudit.loaders.base import Era, Loader, Setting
 from embaudit.loaders.candle_files import OpenedFile, open_first, predict_candle
 from embaudit.loaders.candle_models import Attempt, CandleLoad, CandleModel, Part, load_candle_model
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, Offsets
-from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.candle_words import cut, harmless
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import PredictedLoad
@@ -106,7 +106,7 @@ def _predict(repository: Repository, setting: Setting[CandleEra]) -> Iterator[Pr
     opened = open_first(repository, _candidates(repository), setting.era.reader)
     model = _model(repository.declaration.config)
     load = _load(repository, opened, model)
-    chosen = f"candle leaves the choice of a file to its user; predicted for `{opened.path}`."
+    chosen = f"candle leaves the choice of a file to its user; predicted for `{cut(opened.path)}`."
     asked = (
         f"Asked for are the tensors of the `{model.name}` model of candle-transformers."
         if model is not None
@@ -117,7 +117,7 @@ def _predict(repository: Repository, setting: Setting[CandleEra]) -> Iterator[Pr
         opened,
         load,
         sources=(*setting.era.sources, *([model.source] if model is not None else [])),
-        reasons=(chosen, asked) if opened.path else (),
+        reasons=(asked, chosen) if opened.path else (),
     )
 
 
@@ -148,11 +148,11 @@ def load_everything(read: CandleRead) -> CandleLoad:
     if read.refusal:
         return CandleLoad(refusals=(read.refusal,), doubts=read.doubts)
     unseen = {**read.dropped, **read.skipped}
-    lost = {name: why for name, why in unseen.items() if why_harmless(name) is None}
-    failing = {name: why for name, why in read.failing.items() if why_harmless(name) is None}
+    lost = {name: why for name, why in unseen.items() if harmless(name) is None}
+    failing = {name: why for name, why in read.failing.items() if harmless(name) is None}
     taken = {name: name for name in read.tensors if name not in read.failing}
-    refusals = [f"cannot find tensor {name}: {why}." for name, why in lost.items()]
-    refusals += [f"`{name}`: {why}." for name, why in failing.items()]
+    refusals = [f"cannot find tensor {cut(name)}: {why}." for name, why in lost.items()]
+    refusals += [f"`{cut(name)}`: {why}." for name, why in failing.items()]
     return CandleLoad(
         refusals=tuple(refusals[:1]),
         taken=taken,

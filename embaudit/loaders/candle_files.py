@@ -10,14 +10,15 @@ import attrs
 
 from embaudit.loaders.candle_models import CandleLoad
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, read_with_candle
-from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.candle_words import cut, first_few, harmless
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
-from embaudit.model.files import FileKind, Snapshot
+from embaudit.model.files import FileKind, FileState, Snapshot
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 from embaudit.model.words import plural
 
 _WEIGHT_KINDS = frozenset({FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX, FileKind.FOREIGN_WEIGHTS})
+_NOWHERE = frozenset({FileState.BROKEN_LINK, FileState.LOOPING_LINK})
 _NAMED = 3
 """Tensors that one reason names."""
 
@@ -39,6 +40,21 @@ class OpenedFile:
     doubt: str = ""
 
 
+def exists(snapshot: Snapshot, path: str) -> bool:
+    """Whether a program that looks for a file finds one there, be it readable or not.
+
+    A link that leads nowhere is none. Anything else that embaudit does not read, such as a Git LFS pointer,
+    is found and opened.
+    """
+    entry = snapshot.files.get(path)
+    return entry is not None and entry.state not in _NOWHERE
+
+
+def is_unseen(snapshot: Snapshot, path: str) -> bool:
+    """Whether there is a file whose bytes are not at hand, a Git LFS pointer for one."""
+    return exists(snapshot, path) and snapshot.files[path].state is not FileState.PRESENT
+
+
 def open_first(repository: Repository, names: Sequence[str], reader: CandleReader) -> OpenedFile:
     """The first of these files that the repository has, read with candle.
 
@@ -47,7 +63,7 @@ def open_first(repository: Repository, names: Sequence[str], reader: CandleReade
         names: Paths of files and indexes, the preferred one first.
         reader: The state of candle's readers.
     """
-    path = next((name for name in names if name in repository.snapshot.files), "")
+    path = next((name for name in names if exists(repository.snapshot, name)), "")
     if not path:
         wanted = " nor ".join(f"`{name}`" for name in names)
         return OpenedFile(read=CandleRead(refusal=f"The repository has neither {wanted}."))
@@ -88,9 +104,9 @@ def predict_candle(
         opened: The file.
         load: What the model takes of it.
         sources: Where it can be read that the program does so.
-        reasons: What else is to be said, before the rest.
+        reasons: What else is to be said, after the rest: whoever reads one reason reads the first.
     """
-    dropped = [name for name in load.unexpected_keys if why_harmless(name) is None]
+    dropped = [name for name in load.unexpected_keys if harmless(name) is None]
     is_refused = load.outcome is Outcome.REFUSED
     return PredictedLoad(
         loader="",
@@ -102,10 +118,10 @@ def predict_candle(
         mismatched_keys=load.mismatched_keys,
         renamed_keys=load.renamed_keys,
         misread_keys=() if is_refused else load.misread_keys,
-        harmless_keys=tuple(name for name in load.unexpected_keys if name not in frozenset(dropped)),
+        harmless_keys=tuple(name for name in load.unexpected_keys if harmless(name) is not None),
         dtype="float32",
         silent=not is_refused and bool(dropped or load.misread_keys or load.omitted_keys),
-        reasons=(*reasons, *_reasons(load, opened.read, dropped)),
+        reasons=(*_reasons(load, opened.read, dropped), *reasons),
         sources=sources,
     )
 
@@ -123,15 +139,18 @@ def _reasons(load: CandleLoad, read: CandleRead, dropped: Sequence[str]) -> Iter
         count = f"{plural(len(load.misread_keys), 'tensor')} of {len(load.taken):,}"
         yield f"Without an error, wrong values are read into {count}: {first.reason}."
         where = f"byte {first.byte_to_read:,}, and is read from byte {first.byte_read:,} on"
-        yield f"`{first.name}` begins at {where}."
+        yield f"`{cut(first.name)}` begins at {where}."
     if dropped and not load.refusals:
-        named = ", ".join(f"`{name}`" for name in dropped[:_NAMED])
+        named = ", ".join(f"`{cut(name)}`" for name in dropped[:_NAMED])
         more = ", ..." if len(dropped) > _NAMED else ""
         yield f"It never asks for {plural(len(dropped), 'stored tensor')}: {named}{more}."
     if load.neglected_keys:
-        yield f"Among them is what the model needs: `{load.neglected_keys[0]}`."
-    for name in load.omitted_keys:
-        yield f"It cannot have `{name}`, and computes without it."
-    for name, why in read.skipped.items():
-        yield f"`{name}` is left out with a line on standard error: {why}."
-    yield from load.doubts
+        yield f"Among them is what the model needs: `{cut(load.neglected_keys[0])}`."
+    yield from first_few(
+        [f"It cannot have `{cut(name)}`, and computes without it." for name in load.omitted_keys]
+    )
+    skipped = read.skipped.items()
+    yield from first_few(
+        [f"`{cut(name)}` is left out with a line on standard error: {why}." for name, why in skipped]
+    )
+    yield from first_few(load.doubts)

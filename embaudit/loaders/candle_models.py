@@ -16,6 +16,7 @@ import attrs
 from embaudit.architectures import complete_config, expected_model
 from embaudit.errors import FormatError, LimitError
 from embaudit.loaders.candle_reading import CandleRead
+from embaudit.loaders.candle_words import cut
 from embaudit.model.architecture import Architecture, ExpectedTensor, Role
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON, FrozenMapping, frozen_mapping
@@ -89,10 +90,6 @@ class CandleModel:
     source: str
 
 
-GAMMA_AND_BETA = ((".LayerNorm.weight", ".LayerNorm.gamma"), (".LayerNorm.bias", ".LayerNorm.beta"))
-"""The names that norms have in checkpoints converted from TensorFlow, as substitutes."""
-
-
 @attrs.frozen(kw_only=True)
 class CandleLoad:
     """What one candle model takes from what candle sees of a file.
@@ -153,7 +150,7 @@ def load_candle_model(
             looked up.
     """
     refusals = [reason for reason in (read.refusal, *model.restrictions(config)) if reason]
-    problem = _too_many_layers(model.architecture, config, read)
+    problem = _too_many_layers(model, config, read)
     if read.refusal or problem:
         return CandleLoad(refusals=(*refusals, *([problem] if problem else [])), doubts=read.doubts)
     try:
@@ -179,17 +176,34 @@ def _failing_tables(
     """Tables in column order, which load, and of which the first lookup fails."""
     for name, stored in load.taken.items():
         if stored in read.columns and read.tensors[stored].dtype == dtype and _found(model.looked_up, name):
-            yield f"`{stored}` is in column order, in which rows cannot be looked up: index-select fails."
+            named = f"`{cut(stored)}` is in column order"
+            yield f"{named}, in which rows cannot be looked up: index-select fails."
 
 
-def _too_many_layers(architecture: Architecture, config: Mapping[str, JSON], read: CandleRead) -> str:
+def _too_many_layers(model: CandleModel, config: Mapping[str, JSON], read: CandleRead) -> str:
     """Why no layer needs to be looked at: a hostile configuration may ask for any number of them."""
-    complete = complete_config(architecture, config)
-    for field in architecture.repeats.values():
-        count = complete.get(field)
-        if not read.refusal and isinstance(count, int) and count > max(len(read.tensors), _FEWEST):
+    complete = complete_config(model.architecture, config)
+    for placeholder, field in model.architecture.repeats.items():
+        count, each = complete.get(field), _tensors_of_each(model, placeholder)
+        if read.refusal or not isinstance(count, int) or count <= _FEWEST:
+            continue
+        if count * each > len(read.tensors):
             return f"The configuration asks for {_number(count)} layers, and the file has fewer tensors."
     return ""
+
+
+def _tensors_of_each(model: CandleModel, placeholder: str) -> int:
+    """The tensors, one at least, that every layer has to have whatever the configuration."""
+    spared = (*model.never_read, *model.optional)
+    patterns = [each for each in model.architecture.patterns if f"{{{placeholder}}}" in each.name]
+    needed = [
+        each
+        for each in patterns
+        if each.role is Role.EMBEDDING
+        and not (each.when or each.every or each.first)
+        and not _found(spared, each.name.replace(f"{{{placeholder}}}", "0"))
+    ]
+    return max(len(needed), 1)
 
 
 _FEWEST = 1000
@@ -286,7 +300,20 @@ def _attempts(part: Part, config: Mapping[str, JSON], read: CandleRead) -> Seque
     for attempt in part.attempts:
         if attempt.when_stored in read.tensors:
             return (attempt,)
-    return [made for each in part.attempts if not each.when_stored and (made := _filled(each, config))]
+    filled = [_filled(each, config) for each in part.attempts if not each.when_stored]
+    return [each for each in filled if each is not None and not _is_hopeless(each, read)]
+
+
+def _is_hopeless(attempt: Attempt, read: CandleRead) -> bool:
+    """Whether a prefix is so long that its names might fill the memory, and nothing is stored under it."""
+    prefixes = tuple(stored for _, stored in attempt.renames)
+    return max(map(len, prefixes)) > _LONGEST_PREFIX and not any(
+        name.startswith(prefixes) for name in read.tensors
+    )
+
+
+_LONGEST_PREFIX = 200
+"""Characters of a prefix up to which it is tried without looking at what is stored."""
 
 
 def _filled(attempt: Attempt, config: Mapping[str, JSON]) -> Attempt | None:
@@ -318,13 +345,14 @@ def _note_problem(trial: _Trial, name: str, tensor: ExpectedTensor, read: Candle
     stored = read.tensors.get(name)
     if stored is None:
         why = read.dropped.get(name) or read.skipped.get(name)
-        error = f"cannot find tensor {name}" + (f" ({why})" if why else "")
+        error = f"cannot find tensor {cut(name)}" + (f" ({why})" if why else "")
         trial.missing.append(name)
     elif name in read.failing:
-        error = f"`{name}`: {read.failing[name]}"
+        error = f"`{cut(name)}`: {read.failing[name]}"
         trial.unreadable.append(name)
     else:
-        error = f"shape mismatch for {name}, expected {list(tensor.shape)}, got {list(stored.shape)}"
+        expected, got = cut(str(list(tensor.shape))), cut(str(list(stored.shape)))
+        error = f"shape mismatch for {cut(name)}, expected {expected}, got {got}"
         trial.mismatched.append(
             MismatchedKey(name=name, stored_shape=stored.shape, expected_shape=tensor.shape)
         )

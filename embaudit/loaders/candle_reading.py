@@ -18,15 +18,17 @@ at the revisions named beside each claim. In short, of a torch file:
 
 import enum
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
+from embaudit.loaders.candle_words import cut
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat, Oddity
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON, FrozenMapping, frozen_mapping
 from embaudit.model.prediction import MisreadKey
 from embaudit.model.tensors import TensorInfo
+from embaudit.model.words import plural
 
 
 class Offsets(str, enum.Enum):
@@ -190,12 +192,13 @@ NEWEST = CandleReader()
 def read_safetensors(checkpoint: Checkpoint, reader: CandleReader = NEWEST) -> CandleRead:
     """What candle makes of safetensors: all tensors, right, as far as it knows their types."""
     if checkpoint.missing_files:
-        missing = ", ".join(f"`{path}`" for path in checkpoint.missing_files)
+        first, more = checkpoint.missing_files[0], len(checkpoint.missing_files) - 1
+        missing = f"`{cut(first)}`" + (f" and {plural(more, 'other file')}" if more else "")
         return CandleRead(refusal=f"The index names {missing}, which the repository lacks.")
     tensors = checkpoint.tensors.values()
     unknown = next((tensor for tensor in tensors if tensor.dtype not in _OPENED_DTYPES), None)
     if unknown is not None and not reader.newer_safetensors:
-        problem = f"its safetensors library does not know {unknown.dtype}, the type of `{unknown.name}`"
+        problem = f"its safetensors library does not know {unknown.dtype}, the type of `{cut(unknown.name)}`"
         return CandleRead(refusal=f"`{checkpoint.name}` cannot be opened: {problem}.")
     readable = SAFETENSORS_DTYPES | _NEWER_DTYPES if reader.newer_safetensors else SAFETENSORS_DTYPES
     return CandleRead(
@@ -290,28 +293,42 @@ def _is_long(value: JSON) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and any(map(_is_long, value))
 
 
-def _wholes(checkpoint: Checkpoint) -> tuple[str, ...]:
+class _Beginnings:
+    """Beginnings of names, of which there may be as many as names: each length is looked up, not each one."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = frozenset(texts)
+        self._lengths = sorted({len(text) for text in self._texts})
+
+    def begin(self, name: str) -> bool:
+        """Whether one of them begins a name."""
+        return any(name[:length] in self._texts for length in self._lengths)
+
+
+def _wholes(checkpoint: Checkpoint) -> _Beginnings:
     """Beginnings of the names of parts, which the checkpoint lists in place of sparse and nested tensors."""
     parted = (odd.problem for odd in checkpoint.oddities if odd.problem.endswith(_PARTS))
     named = (_QUOTED.search(problem) for problem in parted)
-    return tuple(f"{found['name']}." for found in named if found is not None)
+    return _Beginnings(f"{found['name']}." for found in named if found is not None)
 
 
-def _containers(checkpoint: Checkpoint) -> tuple[str, ...]:
+def _containers(checkpoint: Checkpoint) -> _Beginnings:
     """Beginnings of the names of tensors that lie below the top level."""
     if checkpoint.state_dict and not checkpoint.containers:
-        return ("",)  # a checkpoint out of a report of an older version, which tells only that there is one
-    return tuple(f"{key}." for key in checkpoint.containers)
+        return _Beginnings(
+            [""]
+        )  # a checkpoint out of a report of an older version, which tells only that there is one
+    return _Beginnings(f"{key}." for key in checkpoint.containers)
 
 
-def _why_dropped(tensor: TensorInfo, containers: tuple[str, ...], wholes: tuple[str, ...]) -> str:
+def _why_dropped(tensor: TensorInfo, containers: _Beginnings, wholes: _Beginnings) -> str:
     """Why candle leaves an entry out without a word, or empty."""
-    if tensor.name.startswith(containers):
+    if containers.begin(tensor.name):
         # https://github.com/huggingface/candle/issues/2990
         return "it lies below the top level, and candle looks at that only"
     if tensor.dtype in _CLASSLESS:
         return f"torch rebuilds {tensor.dtype} with `_rebuild_tensor_v3`, which candle does not know"
-    if tensor.name.startswith(wholes):
+    if wholes.begin(tensor.name):
         return "it is a part of a sparse or nested tensor, which candle does not know"
     return ""
 
@@ -333,7 +350,7 @@ def _why_failing(tensor: TensorInfo, reader: CandleReader) -> str:
         reader.column_order and _is_packed(tensor, reader, reverse=False)
     ):
         return ""
-    return f"cannot retrieve non-contiguous tensors: its strides are {list(tensor.stride)}"
+    return f"cannot retrieve non-contiguous tensors: its strides are {cut(str(list(tensor.stride)))}"
 
 
 def _is_packed(tensor: TensorInfo, reader: CandleReader, *, reverse: bool) -> bool:

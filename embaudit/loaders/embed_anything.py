@@ -19,9 +19,10 @@ from embaudit.architectures.modernbert import MODERNBERT
 from embaudit.architectures.qwen3 import QWEN3
 from embaudit.loaders.base import Era, Loader, Setting
 from embaudit.loaders.candle import BYTES_READER, CANDLE_BERT, FIXED_READER, NEWEST_READER
-from embaudit.loaders.candle_files import open_first, predict_candle, weights_beside
+from embaudit.loaders.candle_files import exists, is_unseen, open_first, predict_candle, weights_beside
 from embaudit.loaders.candle_models import CandleLoad, CandleModel, load_candle_model
 from embaudit.loaders.candle_reading import CandleReader
+from embaudit.loaders.candle_words import cut
 from embaudit.loaders.serde import Field, Fields, Kind, Presence, first_problem, optional, required
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
@@ -162,7 +163,7 @@ of vectors for words alone."""
 def _predict(repository: Repository, setting: Setting[EmbedAnythingEra]) -> Iterator[PredictedLoad]:
     era, config = setting.era, repository.declaration.config
     end = partial(_without_model, repository, era)
-    absent = [path for path in (_CONFIG, "tokenizer.json") if path not in repository.snapshot.files]
+    absent = [path for path in (_CONFIG, "tokenizer.json") if not exists(repository.snapshot, path)]
     if absent:
         yield end(Outcome.REFUSED, f"The repository has no `{absent[0]}`.")
         return
@@ -174,9 +175,14 @@ def _predict(repository: Repository, setting: Setting[EmbedAnythingEra]) -> Iter
     if name in _MODELS and name in era.classes:
         yield _predict_model(repository, _MODELS[name], era)
     elif not era.by_architectures or name in _OTHER_KINDS:
-        yield end(Outcome.UNKNOWN, f"embaudit does not know what it makes of {name}.")
+        what = f"`{name}`" if name else "a configuration that names no model"
+        yield end(Outcome.UNKNOWN, f"embaudit does not know what it makes of {what}.")
+    elif name:
+        yield end(Outcome.REFUSED, f"`architectures` means `{name}`, and it has no such model.")
     else:
-        yield end(Outcome.REFUSED, f"`architectures` means {name}, and it has no such model.")
+        yield end(
+            Outcome.REFUSED, f"`architectures` of `{_CONFIG}` names no model, and nothing else is asked."
+        )
 
 
 def _named(config: Mapping[str, JSON], classes: Iterable[str]) -> str:
@@ -205,19 +211,15 @@ def _first_architecture(config: Mapping[str, JSON]) -> str:
 
 
 def _shown(name: JSON) -> str:
-    """A name out of a configuration, as a reason may quote it."""
-    return name[:_SHOWN] if isinstance(name, str) else "no model at all"
-
-
-_SHOWN = 60
-"""Characters of a name that a reason quotes at most."""
+    """A name out of a configuration, as a reason may quote it; empty if it is none."""
+    return cut(name) if isinstance(name, str) else ""
 
 
 def _predict_model(repository: Repository, model: EmbedAnythingModel, era: EmbedAnythingEra) -> PredictedLoad:
     config = FrozenMapping({**repository.declaration.config, **model.settings})
     opened = open_first(repository, model.files, era.reader)
     load = load_candle_model(model.candle, config, opened.read, DType.FLOAT32)
-    lacking = [path for path in model.companions if path not in repository.snapshot.files]
+    lacking = [path for path in model.companions if not exists(repository.snapshot, path)]
     problem = first_problem(config, model.fields, model.activations)
     refusals = [f"The repository has no `{path}`." for path in lacking]
     refusals += [f"`{_CONFIG}` is refused: {problem}."] if problem else []
@@ -232,10 +234,12 @@ def _predict_model(repository: Repository, model: EmbedAnythingModel, era: Embed
 
 
 def _leniencies(repository: Repository) -> Iterator[str]:
-    """What a strict reader of `config.json` may stumble over."""
+    """What a strict reader of the small files may stumble over."""
     for bad in repository.declaration.bad:
         if bad.path == _CONFIG and bad.usable:
             yield f"Whether serde takes `{_CONFIG}` is not known: it {bad.problem}."
+    if is_unseen(repository.snapshot, "tokenizer.json"):
+        yield "What is in `tokenizer.json` is not at hand, so that what comes of it is not known."
 
 
 def _without_model(

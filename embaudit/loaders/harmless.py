@@ -2,57 +2,84 @@
 
 Knows names only. A name that is not listed here is taken to matter: a tensor of a layer beyond those of the
 configuration belongs to the model, however it is called.
+
+Names are cut at their dots and looked up, not searched: a file may hold very many names, and very long ones.
 """
 
 import re
 
-import attrs
+from embaudit.model.frozen import FrozenMapping
 
-_TOP = r"^(?:module\.)?(?:[a-z_]+\.)?"
-"""The top level of a model, with or without a wrapper and a base prefix."""
-
-
-@attrs.frozen
-class HarmlessName:
-    """A kind of tensor that embeddings do not use.
-
-    Attributes:
-        pattern: Regular expression that is found in its names.
-        what: What it is, one noun phrase.
-    """
-
-    pattern: re.Pattern[str]
-    what: str
-
-
-def _row(pattern: str, what: str) -> HarmlessName:
-    return HarmlessName(re.compile(pattern), what)
-
-
-HARMLESS = (
-    _row(r"(?:^|\.)position_ids$", "the numbers 0, 1, 2, ... of the positions"),
-    _row(r"(?:^|\.)token_type_ids$", "the zeros that stand for one segment"),
-    _row(
-        r"(?:^|\.)(?:original_)?inv_freq$", "the frequencies of rotary positions, computed from the settings"
-    ),
-    _row(r"(?:^|\.)(?:cos_cached|sin_cached)$", "a cache of rotary positions"),
-    _row(r"(?:^|\.)num_batches_tracked$", "a counter of training steps"),
-    _row(r"(?:^|\.)pooler\.", "the pooler, which embedding does not run"),
-    _row(rf"{_TOP}cls\.", "BERT's heads for pretraining"),
-    _row(rf"{_TOP}(?:lm|mlm|generator_lm)_head\.", "a head that predicts words"),
-    _row(rf"{_TOP}(?:generator|discriminator)_predictions\.", "ELECTRA's heads"),
-    _row(rf"{_TOP}(?:lm|mask)_predictions\.", "DeBERTa's heads"),
-    _row(rf"{_TOP}(?:predictions|sop_classifier)\.", "ALBERT's heads"),
-    _row(rf"{_TOP}(?:pre_)?classifier\.", "a classifier"),
-    _row(rf"{_TOP}(?:qa_outputs|score)\.", "a head for another task"),
-    _row(rf"{_TOP}vocab_(?:transform|layer_norm|projector)\.", "DistilBERT's head"),
-    _row(r"^head\.(?:dense|norm)\.", "ModernBERT's head"),
-    _row(r"^decoder\.(?:weight|bias)$", "the projection to words"),
-    _row(r"^decoder\.(?:block|final_layer_norm|embed_tokens)\.", "T5's decoder"),
+LAST = FrozenMapping(
+    {
+        "position_ids": "the numbers 0, 1, 2, ... of the positions",
+        "token_type_ids": "the zeros that stand for one segment",
+        "inv_freq": "the frequencies of rotary positions, computed from the settings",
+        "original_inv_freq": "the frequencies of rotary positions, computed from the settings",
+        "cos_cached": "a cache of rotary positions",
+        "sin_cached": "a cache of rotary positions",
+        "num_batches_tracked": "a counter of training steps",
+    }
 )
-"""Every kind that is known."""
+"""Last word of a name to what the tensor is, one noun phrase."""
+
+TOP = FrozenMapping(
+    {
+        "cls": "BERT's heads for pretraining",
+        "lm_head": "a head that predicts words",
+        "mlm_head": "a head that predicts words",
+        "generator_lm_head": "a head that predicts words",
+        "generator_predictions": "ELECTRA's heads",
+        "discriminator_predictions": "ELECTRA's heads",
+        "lm_predictions": "DeBERTa's heads",
+        "mask_predictions": "DeBERTa's heads",
+        "predictions": "ALBERT's heads",
+        "sop_classifier": "ALBERT's heads",
+        "classifier": "a classifier",
+        "pre_classifier": "a classifier",
+        "qa_outputs": "a head for another task",
+        "score": "a head for another task",
+        "vocab_transform": "DistilBERT's head",
+        "vocab_layer_norm": "DistilBERT's head",
+        "vocab_projector": "DistilBERT's head",
+    }
+)
+"""Module at the top level of a model, with or without a wrapper and a base prefix, to what it is."""
+
+START = FrozenMapping(
+    {
+        "head.dense": "ModernBERT's head",
+        "head.norm": "ModernBERT's head",
+        "decoder.block": "T5's decoder",
+        "decoder.final_layer_norm": "T5's decoder",
+        "decoder.embed_tokens": "T5's decoder",
+    }
+)
+"""The first two words of a name that has more, to what the tensor is."""
+
+_WHOLE = FrozenMapping(
+    {"decoder.weight": "the projection to words", "decoder.bias": "the projection to words"}
+)
+_WRAPPER = "module."
+"""What torch's DataParallel puts before every name."""
+_BASE = re.compile(r"[a-z_]+")
+"""A base prefix."""
+_BASE_AND_MODULE = 2
 
 
 def why_harmless(name: str) -> str | None:
     """What the tensor is, if no embedding depends on it; None if one may."""
-    return next((row.what for row in HARMLESS if row.pattern.search(name)), None)
+    if name.startswith("pooler.") or ".pooler." in name:
+        return "the pooler, which embedding does not run"
+    return LAST.get(name.rpartition(".")[2]) or _WHOLE.get(name) or _at_the_top(name)
+
+
+def _at_the_top(name: str) -> str | None:
+    start = ".".join(name.split(".", 2)[:2])
+    if start in START and len(start) < len(name):
+        return START[start]
+    parts = name.removeprefix(_WRAPPER).split(".", 2)
+    if len(parts) > 1 and parts[0] in TOP:
+        return TOP[parts[0]]
+    has_base = len(parts) > _BASE_AND_MODULE and parts[1] in TOP and _BASE.fullmatch(parts[0])
+    return TOP[parts[1]] if has_base else None

@@ -121,7 +121,10 @@ def shown(value: JSON) -> str:
         return "null"
     if isinstance(value, int) and abs(value) > LARGEST_COUNT:
         return "a number beyond 64 bits"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # python writes no whole number of more than 4,300 digits, in a list neither
+        return "something with a number beyond 64 bits"
     return f"`{text}`" if len(text) <= _SHOWN else f"`{text[:_SHOWN]}...`"
 
 

@@ -14,7 +14,7 @@ class Outcome(str, enum.Enum):
     CORRUPT = "corrupt"
     """It loads, with wrong values."""
     INCOMPLETE = "incomplete"
-    """It loads, and tensors that embeddings depend on stay at random values."""
+    """It loads, and tensors that embeddings depend on stay at random values or are not applied."""
     UNKNOWN = "unknown"
     """embaudit cannot tell, and says why."""
     REFUSED = "refused"

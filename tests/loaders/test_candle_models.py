@@ -7,7 +7,6 @@ import pytest
 
 from embaudit.architectures.patterns import tensor
 from embaudit.loaders.candle_models import (
-    GAMMA_AND_BETA,
     Attempt,
     CandleLoad,
     CandleModel,
@@ -75,6 +74,8 @@ def load(
     return load_candle_model(model, config or {}, reading(tensors, **(read or {})))
 
 
+GAMMA_AND_BETA = ((".LayerNorm.weight", ".LayerNorm.gamma"), (".LayerNorm.bias", ".LayerNorm.beta"))
+"""Substitutes, as some models for candle have them."""
 TWO_PREFIXES = Part(prefixed("", "small."))
 BY_TYPE = Part((Attempt(), Attempt((("", "{model_type}."),))))
 INDEPENDENT = (Part(prefixed("model.", ""), ("embeddings.",)), Part(prefixed("model.", "")))
@@ -310,3 +311,25 @@ def test_hostile_configurations_are_refused(count: object) -> None:
 
     assert taken.outcome is Outcome.REFUSED
     assert all(len(reason) < 500 for reason in taken.refusals)
+
+
+def test_a_prefix_of_any_length() -> None:
+    """A model type of a megabyte makes no names of a megabyte, and one that is stored is still found."""
+    long = "x" * 300
+    config = {"model_type": long}
+
+    assert load(stored(f"{long}."), BY_TYPE, config=config).outcome is Outcome.FAITHFUL
+    refused = load(stored("y."), BY_TYPE, config=config)
+    assert refused.outcome is Outcome.REFUSED
+    assert all(len(name) < 100 for name in refused.missing_keys)
+
+
+def test_layers_beyond_what_a_file_can_hold() -> None:
+    """Where the layers need more tensors than the file has, they are not gone through one by one."""
+    many = [*stored(), *(make_tensor(f"other.{number}", (2,)) for number in range(3000))]
+
+    taken = load(many, config={"num_hidden_layers": 2000})
+
+    assert taken.outcome is Outcome.REFUSED
+    assert "2,000 layers" in taken.refusals[0]
+    assert not taken.missing_keys

@@ -388,3 +388,92 @@ def test_hostile_settings_never_raise(
         prediction: LoadPrediction = predict_load(folder, loader)
         for each in prediction.eras:
             assert each.outcome is Outcome.FAITHFUL or each.reasons
+
+
+@pytest.mark.parametrize("request_text", ["candle==0.11.1", "candle==0.8.4"])
+def test_the_first_reason_is_the_refusal(request_text: str, tmp_path: Path) -> None:
+    """Of candle too: why it is refused comes before which file was supposed."""
+    weights = put(tmp_path)
+    save_safetensors(without("query.weight")(weights), tmp_path / "model.safetensors")
+
+    (load,) = predict_load(tmp_path, request_text).eras
+
+    assert load.outcome is Outcome.REFUSED
+    assert "cannot find tensor" in load.reasons[0]
+    assert "leaves the choice" in load.reasons[-1]
+
+
+@pytest.mark.parametrize("named", [..., [], [None], 7], ids=str)
+def test_no_architecture(named: Any, tmp_path: Path) -> None:
+    """Without a name in `architectures` nothing is loaded from 0.7 on, in words that say so."""
+    save_safetensors(put(tmp_path, architectures=named), tmp_path / "model.safetensors")
+
+    (load,) = predict_load(tmp_path, AFTER).eras
+
+    assert load.outcome is Outcome.REFUSED
+    assert "names no model" in load.reasons[0]
+
+
+@pytest.mark.parametrize("request_text", [BEFORE, AFTER, "candle==0.11.1"])
+def test_gamma_and_beta(request_text: str, tmp_path: Path) -> None:
+    """Norms in TensorFlow's names are refused, as the real releases did."""
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
+        for name, value in put(tmp_path).items()
+    }
+    save_safetensors(old, tmp_path / "model.safetensors")
+
+    (load,) = predict_load(tmp_path, request_text).eras
+
+    assert load.outcome is Outcome.REFUSED
+    assert "LayerNorm.weight" in load.reasons[0]
+
+
+@pytest.mark.parametrize("field", ["architectures", "model_type"])
+@pytest.mark.parametrize("request_text", [BEFORE, AFTER, "candle==0.11.1"])
+def test_reasons_are_short(request_text: str, field: str, tmp_path: Path) -> None:
+    """However long a value of the configuration is, the reasons stay readable."""
+    value: Any = "x" * 100_000
+    changes: dict[str, Any] = {field: [value] if field == "architectures" else value}
+    weights = put(tmp_path, "bert", **changes)
+    save_safetensors(under("z.")(weights), tmp_path / "model.safetensors")
+
+    for load in predict_load(tmp_path, request_text).eras:
+        assert all(len(reason) < 500 for reason in load.reasons)
+
+
+def test_many_tensors_that_are_left_out(tmp_path: Path) -> None:
+    """Tensors that are skipped one by one are not told one by one."""
+    weights = put(tmp_path)
+    odd = {f"odd.{number}": torch.zeros(2, dtype=torch.int16) for number in range(50)}
+    save_torch({**weights, **odd}, tmp_path / "pytorch_model.bin")
+
+    (load,) = predict_load(tmp_path, AFTER).eras
+
+    assert any("47 more" in reason for reason in load.reasons)
+    assert len(load.reasons) < 10
+
+
+@pytest.mark.parametrize("request_text", [AFTER, "candle==0.11.1"])
+def test_a_link_that_leads_nowhere(request_text: str, tmp_path: Path) -> None:
+    """Such a link is no file: the one beside it is opened."""
+    save_torch(put(tmp_path), tmp_path / "pytorch_model.bin")
+    (tmp_path / "model.safetensors").symlink_to("nowhere")
+
+    prediction = predict_load(tmp_path, request_text)
+
+    assert (prediction.outcome, prediction.files) == (Outcome.FAITHFUL, ("pytorch_model.bin",))
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
+def test_a_pointer(name: str, tmp_path: Path) -> None:
+    """A Git LFS pointer in the place of a file is opened: what comes of it is not known."""
+    weights = put(tmp_path)
+    save_safetensors(weights, tmp_path / "model.safetensors")
+    save_torch(weights, tmp_path / "pytorch_model.bin")
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 123456\n"
+    (tmp_path / name).write_text(pointer, encoding="utf-8")
+
+    prediction = predict_load(tmp_path, AFTER)
+
+    assert (prediction.outcome, prediction.files) == (Outcome.UNKNOWN, ("model.safetensors",))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from embaudit.loaders.harmless import HARMLESS, why_harmless
+from embaudit.loaders.harmless import LAST, START, TOP, why_harmless
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,26 @@ def test_what_is_not_known_may_matter(name: str) -> None:
     assert why_harmless(name) is None
 
 
-def test_every_kind_says_what_it_is() -> None:
-    """Each row has its own pattern and says in words what it means."""
-    assert len({row.pattern for row in HARMLESS}) == len(HARMLESS)
-    assert all(row.what for row in HARMLESS)
+@pytest.mark.parametrize("before", ["", "module.", "bert.", "module.bert."])
+@pytest.mark.parametrize("module", TOP)
+def test_a_head_may_stand_below_a_wrapper_and_a_base(before: str, module: str) -> None:
+    """A head is known at the top, below a base prefix and below torch's wrapper, and nowhere deeper."""
+    assert why_harmless(f"{before}{module}.weight") == TOP[module]
+    assert why_harmless(f"{before}{module}") is None
+    assert why_harmless(f"{before}a.b.{module}.weight") is None
+    assert why_harmless(f"{before}{module}_like.weight") is None
+
+
+@pytest.mark.parametrize("name", [*(f"x.0.{last}" for last in LAST), *(f"{start}.x" for start in START)])
+def test_every_row_is_found(name: str) -> None:
+    """A last word counts anywhere, a start only where more follows."""
+    assert why_harmless(name)
+    assert why_harmless(f"{name}_like") is None or name.endswith(".x")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b_lm_head.x", "Bert.cls.x", "0.cls.x", "head.dense", "decoder.block", "x.decoder.weight"]
+)
+def test_the_edges_of_the_rows(name: str) -> None:
+    """A base prefix is lower case, words are whole, and a start needs more after it."""
+    assert why_harmless(name) is None

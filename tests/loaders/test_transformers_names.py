@@ -1,12 +1,22 @@
 """How names meet in each generation of transformers, where the installed ones cannot be asked."""
 
+import re
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
-from embaudit.loaders.transformers.conversions import FIRST_ONLY, WHOLE_WORDS, Conversions, conversions_for
+from embaudit.loaders.transformers.conversions import (
+    FIRST_ONLY,
+    LEGACY,
+    MODEL_TABLES,
+    WHOLE_WORDS,
+    Conversions,
+    Renaming,
+    conversions_for,
+)
 from embaudit.loaders.transformers.eras import ERAS
 from embaudit.loaders.transformers.matching import Matching, MatchingTask
 from embaudit.loaders.transformers.names_4 import anywhere, anywhere_with_weight_norm, at_the_end
@@ -150,6 +160,32 @@ def test_which_names_are_taken_for_tensorflow_s(name: str, everywhere: str, at_e
 def test_the_tables_of_5(model_type: str, stored: str, loaded: str) -> None:
     """Each kind of model has its own table, and every one that of old names."""
     assert conversions_for(model_type, WHOLE_WORDS, LATEST).rename(stored)[0] == loaded
+
+
+@pytest.mark.parametrize(
+    ("model_type", "stored", "since", "before"),
+    [
+        ("nomic_bert", "emb_ln.weight", "5.5.0", "5.4.0"),
+        ("gte", "new.encoder.layer.0.attn_ln.weight", "5.18.0", "5.14.0"),
+        ("jina_embeddings_v3", "emb_ln.weight", "5.4.0", "5.3.0"),
+    ],
+)
+def test_a_table_comes_with_its_model(model_type: str, stored: str, since: str, before: str) -> None:
+    """A release that does not have a model has no table for it either: remote code keeps its names there."""
+    assert conversions_for(model_type, WHOLE_WORDS, Version(since)).rename(stored)[0] != stored
+    assert conversions_for(model_type, WHOLE_WORDS, Version(before)).rename(stored)[0] == stored
+    assert Version(since) in {era.since for era in ERAS}
+
+
+@pytest.mark.parametrize("row", [*LEGACY, *(row for table in MODEL_TABLES.values() for row in table.rows)])
+@given(text=st.text(st.sampled_from("abLnNo._0127"), max_size=12))
+def test_what_a_row_needs_is_in_all_that_it_finds(row: Renaming, text: str) -> None:
+    """The text that a name is looked through for first is in every name that the pattern finds."""
+    example = row.pattern.removeprefix("^").replace(r"\.", ".").replace("(.+)", "x")
+    name = text + example if not row.pattern.startswith("^") else example + text
+
+    assert row.apply(name, FIRST_ONLY) is not None
+    assert (row.apply(text, FIRST_ONLY) is None) is (re.search(row.pattern, text) is None)
 
 
 def test_before_5_there_are_no_tables() -> None:

@@ -38,19 +38,32 @@ def _check_default_prompt(config: Mapping[str, JSON], known: tuple[str, ...] | N
     with inside(CONFIG):
         prompts = take_optional(config, "prompts", OBJECT) or {}
     default = config.get("default_prompt_name")
-    if default and default not in {*known, *prompts}:
+    if default and default not in known and default not in prompts:
         shown = quoted(default) if isinstance(default, str) else repr(default)[:80]
         raise FormatError(f"the default prompt {shown} is none of the prompts", CONFIG)
+
+
+_N_REQUIREMENTS = 100
+_LONGEST_REQUIREMENT = 1000
+"""Requirements, and characters of one, that are followed; what is longer is none of a real model."""
+
+
+def _specifiers(text: str) -> SpecifierSet:
+    if len(text) > _LONGEST_REQUIREMENT:
+        raise CannotTellError(f"embaudit does not follow the requirement {quoted(text)}.")
+    return SpecifierSet(text)
 
 
 def _check_requirements(requirements: JSON, sight: Sight) -> None:
     """Hold what the repository asks for against what is known; what cannot be understood is passed over."""
     if not isinstance(requirements, Mapping):
         return
+    if len(requirements) > _N_REQUIREMENTS:
+        raise CannotTellError(f"embaudit does not follow {len(requirements)} requirements.")
     for package, asked in requirements.items():
         text = asked.get("specifier", "") if isinstance(asked, Mapping) else asked
         try:
-            versions = SpecifierSet(text) if isinstance(text, str) else None
+            versions = _specifiers(text) if isinstance(text, str) else None
         except InvalidSpecifier:
             versions = None
         if versions is not None:

@@ -30,6 +30,15 @@ class Judgement:
     reason: str
 
 
+_LONGEST_PATH = 200
+"""Characters of a path that a sentence takes as it is."""
+
+
+def shown_path(path: str) -> str:
+    """A path of the repository as a sentence may have it: as it is, if it prints and is not too long."""
+    return path if len(path) <= _LONGEST_PATH and path.isprintable() else quoted(path)
+
+
 Judge = Callable[[Mapping[str, JSON]], Judgement | None]
 """Settings to what they mean, or None if there is nothing to say."""
 

@@ -14,7 +14,7 @@ from embaudit.formats.fields import OBJECT, TEXT, examples, expect, inside, quot
 from embaudit.loaders.base import Setting
 from embaudit.loaders.sentence_transformers.eras import SentenceTransformersEra
 from embaudit.loaders.sentence_transformers.joining import NAME, join_loads, make_load, with_prefix
-from embaudit.loaders.sentence_transformers.judging import CannotTellError
+from embaudit.loaders.sentence_transformers.judging import CannotTellError, shown_path
 from embaudit.loaders.sentence_transformers.module_files import Settings, Shapes
 from embaudit.loaders.sentence_transformers.modules import ModuleType, Takes
 from embaudit.loaders.transformers.eras import TransformersEra
@@ -49,11 +49,13 @@ class Place:
     Attributes:
         type: Its class.
         folder: Path inside the repository without a slash at its end; empty for the root.
+        name: What `modules.json` calls it, of whatever type; a digit if nothing does.
         by_default: Whether no `modules.json` names it, so that no settings file is read.
     """
 
     type: ModuleType
     folder: str = ""
+    name: JSON = "0"
     by_default: bool = False
 
     def path(self, name: str) -> str:
@@ -86,7 +88,9 @@ def document(repository: Repository, path: str) -> JSON:
     documents = repository.declaration.documents
     if path not in documents:
         problems = (bad.problem for bad in repository.declaration.bad if bad.path == path)
-        raise CannotTellError(f"{path} could not be read: {next(problems, 'it was not looked at')}.")
+        raise CannotTellError(
+            f"{shown_path(path)} could not be read: {next(problems, 'it was not looked at')}."
+        )
     return documents[path]
 
 
@@ -100,9 +104,15 @@ def object_document(repository: Repository, path: str) -> Settings:
     return expect(document(repository, path), OBJECT, path)
 
 
+_N_SETTINGS = 1000
+"""Settings that are looked at one by one; no class has thirty."""
+
+
 def _accepted(kind: ModuleType, settings: Settings, path: str) -> Settings:
     if kind.takes is Takes.ROUTES:
         return settings
+    if len(settings) > _N_SETTINGS and not kind.drops_unknown:
+        raise FormatError(f"{kind.name} of this version does not know most of {len(settings)} settings", path)
     arguments = kind.arguments(settings)
     lacking = [name for name in kind.required if name not in arguments]
     if lacking:
@@ -159,7 +169,9 @@ def _load_strictly(checkpoint: Checkpoint, expected: Shapes, place: Place) -> Pr
         missing_keys=tuple(missing),
         unexpected_keys=tuple(unexpected),
         mismatched_keys=tuple(sorted(mismatched, key=lambda key: key.name)),
-        reasons=(f"{place.type.name} loads {checkpoint.name} strictly: {found}.",) if found else (),
+        reasons=(f"{place.type.name} loads {shown_path(checkpoint.name)} strictly: {found}.",)
+        if found
+        else (),
     )
     return with_prefix(load, place.folder)
 
@@ -181,20 +193,21 @@ def open_weights(sight: Sight, place: Place) -> Checkpoint:
     checkpoint = sight.repository.checkpoints.get(path)
     if checkpoint is None:
         problem = "it is not a checkpoint of its own" if unreadable is None else unreadable.problem
-        raise CannotTellError(f"embaudit could not read {path}: {problem}.")
+        raise CannotTellError(f"embaudit could not read {shown_path(path)}: {problem}.")
     _check_container(checkpoint)
     return checkpoint
 
 
 def _check_container(checkpoint: Checkpoint) -> None:
+    name = shown_path(checkpoint.name)
     is_safetensors = checkpoint.format is CheckpointFormat.SAFETENSORS
     if is_safetensors is not checkpoint.name.endswith(".safetensors"):
         raise FormatError(f"the name promises another format than {checkpoint.format}", checkpoint.name)
     if checkpoint.format is CheckpointFormat.TORCH_TAR:
-        raise CannotTellError(f"Whether {checkpoint.name}, a tar, is read depends on the version of torch.")
+        raise CannotTellError(f"Whether {name}, a tar, is read depends on the version of torch.")
     if checkpoint.pickle is not None and not checkpoint.pickle.tensor_only:
         raise CannotTellError(
-            f"{checkpoint.name} holds more than tensors, which some versions of torch refuse and others run."
+            f"{name} holds more than tensors, which some versions of torch refuse and others run."
         )
     if checkpoint.state_dict:
         raise FormatError(f"its tensors lie below {quoted(checkpoint.state_dict)}", checkpoint.name)
@@ -247,7 +260,9 @@ def _load_table(checkpoint: Checkpoint, name: str) -> PredictedLoad:
 
 
 def _dropped(checkpoint: Checkpoint, names: tuple[str, ...]) -> tuple[str, ...]:
-    return (f"{checkpoint.name} holds {examples(names)}; only the table is taken.",) if names else ()
+    return (
+        (f"{shown_path(checkpoint.name)} holds {examples(names)}; only the table is taken.",) if names else ()
+    )
 
 
 def _take_table(checkpoint: Checkpoint, name: str) -> TensorInfo:

@@ -49,7 +49,8 @@ def places_of(repository: Repository, era: SentenceTransformersEra) -> Iterator[
         if lacking is not None:
             raise FormatError("is missing", f"{where}: {lacking}")
         folder = take_folder(take(entry, "path", TEXT))
-        yield Place(type=resolve_class(take(entry, "type", TEXT), repository, era), folder=folder)
+        kind = resolve_class(take(entry, "type", TEXT), repository, era)
+        yield Place(type=kind, folder=folder, name=entry["name"])
 
 
 def follows_modules(repository: Repository, era: SentenceTransformersEra) -> bool:

@@ -5,6 +5,7 @@ torch as backend. Refuses to know what the modules compute, and what tokenizers 
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import attrs
 from packaging.specifiers import SpecifierSet
@@ -15,7 +16,7 @@ from embaudit.loaders.base import Setting
 from embaudit.loaders.sentence_transformers.declaring import check_config
 from embaudit.loaders.sentence_transformers.eras import SentenceTransformersEra
 from embaudit.loaders.sentence_transformers.joining import join_alternatives, make_load, with_prefix
-from embaudit.loaders.sentence_transformers.judging import CannotTellError
+from embaudit.loaders.sentence_transformers.judging import CannotTellError, shown_path
 from embaudit.loaders.sentence_transformers.loading import (
     Place,
     Sight,
@@ -27,6 +28,7 @@ from embaudit.loaders.sentence_transformers.loading import (
     read_settings,
 )
 from embaudit.loaders.sentence_transformers.modules import Takes
+from embaudit.loaders.sentence_transformers.naming import check_names, name_loads
 from embaudit.loaders.sentence_transformers.places import (
     places_of,
     resolve_class,
@@ -53,19 +55,14 @@ def predict(repository: Repository, setting: Setting[SentenceTransformersEra]) -
         stands_on = f"This version stands on transformers{setting.era.transformers}"
         yield make_load(Outcome.UNKNOWN, f"{stands_on}; embaudit knows none of them that is {wanted}.")
         return
+    weights = {path for path, entry in repository.snapshot.files.items() if entry.kind in _WEIGHT_KINDS}
     runs: list[_Run] = []
+    plan = _Plan(steps=tuple(_steps(places_of(repository, setting.era))))
     for transformers, releases in beneath:
-        loads = [
-            _finished(repository, setting.era, load)
-            for load in _loads(
-                Sight(
-                    repository=repository,
-                    era=setting.era,
-                    transformers=transformers,
-                    releases=tuple(releases),
-                )
-            )
-        ]
+        sight = Sight(
+            repository=repository, era=setting.era, transformers=transformers, releases=tuple(releases)
+        )
+        loads = [_finished(weights, setting.era, load) for load in plan.loads(sight)]
         if runs and runs[-1].does(loads):
             runs[-1].extend(loads, releases)
         else:
@@ -111,10 +108,15 @@ def _transformers(
     allowed = setting.era.transformers & (wanted or SpecifierSet())
     others = {name: versions for name, versions in setting.beneath.items() if name != "transformers"}
     for era in TRANSFORMERS.eras:
-        within = allowed & era.versions
-        releases = list(within.filter(TRANSFORMERS.releases)) or list(_pinned(within))
+        releases = _releases_of(allowed & era.versions)
         if releases:
-            yield Setting(era=era, beneath=others), releases
+            yield Setting(era=era, beneath=others), list(releases)
+
+
+@lru_cache(maxsize=1024)
+def _releases_of(versions: SpecifierSet) -> tuple[Version, ...]:
+    """The releases of transformers that are known, or the one that is named."""
+    return tuple(versions.filter(TRANSFORMERS.releases)) or tuple(_pinned(versions))
 
 
 def _pinned(versions: SpecifierSet) -> Iterator[Version]:
@@ -123,43 +125,74 @@ def _pinned(versions: SpecifierSet) -> Iterator[Version]:
     yield from (version for version in named if versions.contains(version, prereleases=True))
 
 
-def _finished(repository: Repository, era: SentenceTransformersEra, load: PredictedLoad) -> PredictedLoad:
+def _finished(weights: set[str], era: SentenceTransformersEra, load: PredictedLoad) -> PredictedLoad:
     """The load with the weight files that it leaves alone, and where the era can be read."""
-    weights = (path for path, entry in repository.snapshot.files.items() if entry.kind in _WEIGHT_KINDS)
     return attrs.evolve(
         load,
-        ignored_files=tuple(sorted(set(weights) - set(load.files))),
+        ignored_files=tuple(sorted(weights - set(load.files))),
         sources=tuple(dict.fromkeys((*era.sources, *load.sources))),
     )
 
 
-def _loads(sight: Sight) -> Iterator[PredictedLoad]:
-    """What the model as a whole does, module after module up to the first that is refused."""
-    places = places_of(sight.repository, sight.era)
-    modules = []
-    known: dict[tuple[str, str], list[PredictedLoad]] = {}
-    while (step := _next_place(places)) is not None:
-        if isinstance(step, PredictedLoad):
-            modules.append([step])
-            continue
-        # Hostile entries may name one large module again and again.
-        again = (step.type.name, step.folder)
-        known[again] = known.get(again) or load_module(sight, step)
-        modules.append(known[again])
-    yield from join_alternatives([*modules, _guarded(check_config, sight)])
+@attrs.define(kw_only=True)
+class _Plan:
+    """The modules of a repository, in one era; what does not depend on transformers is looked at once.
+
+    Attributes:
+        steps: The modules, and in place of the first that embaudit cannot follow what comes of it.
+        shared: What modules do that do not depend on transformers.
+    """
+
+    steps: tuple[Place | PredictedLoad, ...]
+    shared: dict[Place, list[PredictedLoad]] = attrs.field(factory=dict)
+
+    def loads(self, sight: Sight) -> Iterator[PredictedLoad]:
+        """What the model as a whole does, module after module up to the first that is refused."""
+        places = [step for step in self.steps if isinstance(step, Place)]
+        ended = [[step] for step in self.steps if isinstance(step, PredictedLoad)]
+        own: dict[Place, list[PredictedLoad]] = {}
+        modules = [self._module(sight, place, own) for place in places]
+        yield from join_alternatives(
+            [
+                *name_loads(places, modules, sight.repository),
+                *ended,
+                _guarded(lambda _: _named(places), sight),
+                _guarded(check_config, sight),
+            ]
+        )
+
+    def _module(
+        self, sight: Sight, place: Place, own: dict[Place, list[PredictedLoad]]
+    ) -> list[PredictedLoad]:
+        """What one module may do; hostile entries may name one large module again and again."""
+        known = own if place.type.takes in _ON_TRANSFORMERS else self.shared
+        nameless = attrs.evolve(place, name="")
+        if nameless not in known:
+            known[nameless] = load_module(sight, nameless)
+        return known[nameless]
 
 
-def _next_place(places: Iterator[Place]) -> Place | PredictedLoad | None:
+_ON_TRANSFORMERS = {Takes.TRANSFORMER, Takes.ROUTES}
+
+
+def _named(places: list[Place]) -> Iterator[PredictedLoad]:
+    check_names(places)
+    yield make_load(Outcome.FAITHFUL)
+
+
+def _steps(places: Iterator[Place]) -> Iterator[Place | PredictedLoad]:
     try:
-        return next(places, None)
+        yield from places
     except FormatError as error:
-        return _refused(error)
+        yield _refused(error)
     except CannotTellError as error:
-        return make_load(Outcome.UNKNOWN, str(error))
+        yield make_load(Outcome.UNKNOWN, str(error))
 
 
 def _refused(error: FormatError) -> PredictedLoad:
-    return make_load(Outcome.REFUSED, f"{error}.")
+    # The place of an error grows from names that the repository chose.
+    place = f"{shown_path(error.where)}: " if error.where else ""
+    return make_load(Outcome.REFUSED, f"{place}{error.problem}.")
 
 
 def _guarded(work: Callable[[Sight], Iterator[PredictedLoad]], sight: Sight) -> list[PredictedLoad]:

@@ -13,7 +13,7 @@ from embaudit.errors import FormatError
 from embaudit.formats.fields import OBJECT, TEXT, examples, quoted, take, take_optional
 from embaudit.loaders.sentence_transformers.eras import NeedsSettings
 from embaudit.loaders.sentence_transformers.joining import NAME, make_load
-from embaudit.loaders.sentence_transformers.judging import CannotTellError
+from embaudit.loaders.sentence_transformers.judging import CannotTellError, shown_path
 from embaudit.loaders.sentence_transformers.loading import Place, Sight, object_document, read_settings
 from embaudit.loaders.sentence_transformers.module_files import Settings
 from embaudit.loaders.transformers.predict import load_model
@@ -85,8 +85,15 @@ def _options(settings: Settings) -> Mapping[str, JSON]:
     return model
 
 
+_N_OPTIONS = 1000
+"""Arguments that are looked at one by one; `from_pretrained` has some thirty."""
+
+
 def _joined(settings: Settings, names: tuple[str, ...]) -> Mapping[str, JSON]:
-    given = (take(settings, name, OBJECT) for name in names if name in settings)
+    given = [take(settings, name, OBJECT) for name in names if name in settings]
+    count = sum(map(len, given))
+    if count > _N_OPTIONS:
+        raise CannotTellError(f"embaudit does not follow {count} arguments for transformers.")
     return {key: value for options in given for key, value in options.items()}
 
 
@@ -95,10 +102,13 @@ def _load_adapter(sight: Sight, place: Place) -> Iterator[PredictedLoad]:
     base = object_document(sight.repository, adapter).get("base_model_name_or_path")
     shown = quoted(base) if isinstance(base, str) else "not named"
     if "peft" in sight.transformers.beneath:
-        reason = f"{adapter} is found, and its base model, {shown}, lies outside of this repository."
+        reason = (
+            f"{shown_path(adapter)} is found, and its base model, {shown}, lies outside of this repository."
+        )
         yield make_load(Outcome.UNKNOWN, reason)
     else:
-        yield make_load(Outcome.REFUSED, f"{adapter} is found, and without peft no adapter can be loaded.")
+        reason = f"{shown_path(adapter)} is found, and without peft no adapter can be loaded."
+        yield make_load(Outcome.REFUSED, reason)
 
 
 def _architecture(sight: Sight, place: Place) -> str | None:

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
+from embaudit.loaders.candle_files import exists
 from embaudit.loaders.candle_reading import CandleRead, read_with_candle
-from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.candle_words import cut, harmless
 from embaudit.loaders.serde import Field, Kind, Presence, first_problem, required
 from embaudit.loaders.tei.eras import DenseModules, TeiEra
-from embaudit.loaders.tei.files import SAFETENSORS, TORCH, Served, at_hand, files_of, weights_at
+from embaudit.loaders.tei.files import SAFETENSORS, TORCH, Served, files_of, weights_at
 from embaudit.loaders.tei.settings import document_at
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import MismatchedKey, MisreadKey
@@ -24,6 +25,8 @@ from embaudit.model.repository import Repository
 
 MODULES = "modules.json"
 _FOLDER = "2_Dense"
+_MOST_MODULES = 100
+"""Modules of one modules.json that are looked at; a model has three to five."""
 _TYPES = tuple(
     f"sentence_transformers.models.{name}" for name in ("Transformer", "Pooling", "Dense", "Normalize")
 )
@@ -75,6 +78,10 @@ class DensePart:
 
 def load_dense(repository: Repository, era: TeiEra, served: Served) -> tuple[DensePart, ...]:
     """What comes of every Dense module that is listed or applied."""
+    modules = repository.declaration.documents.get(MODULES)
+    if isinstance(modules, tuple) and len(modules) > _MOST_MODULES:
+        many = f"`{MODULES}` lists {len(modules):,} modules, more than embaudit looks at ({_MOST_MODULES:,})."
+        return (DensePart(doubts=(many,)),)
     listed, fault = listed_dense(repository), _fault_of_list(repository)
     applied = _applied(repository, era, served, listed if not fault else ())
     left_out = (_left_out(repository, path, era, fault) for path in listed if path not in applied)
@@ -82,9 +89,12 @@ def load_dense(repository: Repository, era: TeiEra, served: Served) -> tuple[Den
 
 
 def listed_dense(repository: Repository) -> tuple[str, ...]:
-    """The folders of the Dense modules that modules.json lists, under whatever class path, in its order."""
+    """The folders of the Dense modules that modules.json lists, under whatever class path, in its order.
+
+    A folder that is listed twice is given once: what comes of it is the same.
+    """
     modules = repository.declaration.documents.get(MODULES)
-    return tuple(_dense_paths(modules))
+    return tuple(dict.fromkeys(_dense_paths(modules)))
 
 
 def _dense_paths(modules: JSON) -> Iterator[str]:
@@ -109,7 +119,7 @@ def _applied(repository: Repository, era: TeiEra, served: Served, listed: tuple[
         case DenseModules.NONE:
             return ()
         case DenseModules.IN_2_DENSE:
-            return (_FOLDER,) if at_hand(repository.snapshot, f"{_FOLDER}/config.json") else ()
+            return (_FOLDER,) if exists(repository.snapshot, f"{_FOLDER}/config.json") else ()
         case DenseModules.LISTED_BY_NAME:
             return listed if served is Served.BY_NAME else ()
         case DenseModules.LISTED:
@@ -124,7 +134,7 @@ def _left_out(repository: Repository, path: str, era: TeiEra, fault: str) -> Den
     warned = bool(fault) and era.dense in (DenseModules.LISTED, DenseModules.LISTED_BY_NAME)
     why = f": `{MODULES}` is not used, for {fault}" if warned else ""
     return DensePart(
-        reasons=(f"The Dense module in `{path}` is not applied{why}.",),
+        reasons=(f"The Dense module in `{cut(path)}` is not applied{why}.",),
         unexpected_keys=tuple(f"{path}.{name}" for name in names),
         changed=True,
         silent=not warned,
@@ -134,7 +144,7 @@ def _left_out(repository: Repository, path: str, era: TeiEra, fault: str) -> Den
 def _weights_path(repository: Repository, path: str) -> str:
     """The weight file of a module, safetensors first; empty if it has none."""
     paths = (f"{path}/{SAFETENSORS}", f"{path}/{TORCH}")
-    return next((each for each in paths if at_hand(repository.snapshot, each)), "")
+    return next((each for each in paths if exists(repository.snapshot, each)), "")
 
 
 def _load(
@@ -147,9 +157,9 @@ def _load(
     config, problem = document_at(repository.declaration, f"{path}/config.json")
     problem = problem or first_problem(config, _DENSE_FIELDS)
     if problem or not isinstance(config, Mapping):
-        return DensePart(refusals=(f"`{path}/config.json` cannot be parsed: {problem}.",))
+        return DensePart(refusals=(f"`{cut(path)}/config.json` cannot be parsed: {problem}.",))
     if not where:
-        return DensePart(refusals=(f"The Dense module in `{path}` has no weight file.",))
+        return DensePart(refusals=(f"The Dense module in `{cut(path)}` has no weight file.",))
     weights = weights_at(repository, where)
     if weights.checkpoint is None:
         return DensePart(
@@ -160,7 +170,7 @@ def _load(
     read = read_with_candle(weights.checkpoint, era.candle)
     part = _take(path, _expected(config), read)
     unlisted = not listed or path not in listed
-    remark = f"The Dense module in `{path}` is applied, though `{MODULES}` does not list it."
+    remark = f"The Dense module in `{cut(path)}` is applied, though `{MODULES}` does not list it."
     return attrs.evolve(
         part,
         files=files_of(weights.checkpoint),
@@ -173,7 +183,7 @@ def _load(
 def _unwarranted(path: str) -> DensePart:
     """A Dense module without weights, which is passed over with a warning."""
     return DensePart(
-        reasons=(f"The Dense module in `{path}` has no weight file and is not applied.",), changed=True
+        reasons=(f"The Dense module in `{cut(path)}` has no weight file and is not applied.",), changed=True
     )
 
 
@@ -200,7 +210,8 @@ def _take(path: str, expected: Mapping[str, tuple[int, ...]], read: CandleRead) 
         if name not in missing and read.tensors[name].shape != expected[name]
     ]
     others = sorted({*read.tensors, *read.dropped, *read.skipped} - set(expected))
-    changed = any(why_harmless(name) is None for name in others)
+    foreign = next((name for name in others if harmless(name) is None), None)
+    changed = foreign is not None
     return DensePart(
         refusals=tuple(_complaints(path, read, missing, mismatched)),
         missing_keys=tuple(f"{path}.{name}" for name in missing) if not read.refusal else (),
@@ -211,7 +222,9 @@ def _take(path: str, expected: Mapping[str, tuple[int, ...]], read: CandleRead) 
             for name in expected
             if name in read.misread
         ),
-        reasons=(f"The Dense module in `{path}` stores {others[0]}, which is not taken.",) if changed else (),
+        reasons=(f"The Dense module in `{cut(path)}` stores {cut(foreign)}, which is not taken.",)
+        if foreign is not None
+        else (),
         changed=changed,
         silent=changed,
         doubts=read.doubts,
@@ -226,6 +239,6 @@ def _complaints(
         yield read.refusal
         return
     for name in missing[:1]:
-        yield f"The Dense module in `{path}` ends in the error: cannot find tensor {name}."
+        yield f"The Dense module in `{cut(path)}` ends in the error: cannot find tensor {name}."
     for key in mismatched[:1]:
-        yield f"The Dense module in `{path}` ends in the error: shape mismatch for {key.name}."
+        yield f"The Dense module in `{cut(path)}` ends in the error: shape mismatch for {cut(key.name)}."

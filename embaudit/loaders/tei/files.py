@@ -15,9 +15,10 @@ from collections.abc import Iterable
 
 import attrs
 
+from embaudit.loaders.candle_files import exists, is_unseen
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import UnreadableFile
-from embaudit.model.files import FileKind, FileState, Snapshot
+from embaudit.model.files import FileKind, Snapshot
 from embaudit.model.repository import Repository
 
 SAFETENSORS = "model.safetensors"
@@ -47,16 +48,11 @@ class Weights:
         doubt: Why embaudit cannot tell, one sentence; empty if it can.
     """
 
-    checkpoint: Checkpoint | None = None
+    # Of one repository, the path tells which; comparing every tensor would take long.
+    checkpoint: Checkpoint | None = attrs.field(default=None, eq=False)
     path: str = ""
     refusal: str = ""
     doubt: str = ""
-
-
-def at_hand(snapshot: Snapshot, path: str) -> bool:
-    """Whether the repository has a file that can be read."""
-    entry = snapshot.files.get(path)
-    return entry is not None and entry.state is FileState.PRESENT
 
 
 def choose_weights(repository: Repository, served: Served, *, torch: bool, shards: bool) -> Weights:
@@ -72,7 +68,7 @@ def choose_weights(repository: Repository, served: Served, *, torch: bool, shard
     if served is Served.BY_NAME:
         known.sort(key=(SAFETENSORS, INDEX, TORCH).index)
     for path in known:
-        if at_hand(repository.snapshot, path) and not (
+        if exists(repository.snapshot, path) and not (
             served is Served.BY_NAME and _has_gaps(repository, path)
         ):
             return weights_at(repository, path)
@@ -81,16 +77,24 @@ def choose_weights(repository: Repository, served: Served, *, torch: bool, shard
 
 
 def weights_at(repository: Repository, path: str) -> Weights:
-    """The weight file at a path that is at hand."""
+    """The weight file at a path where there is one."""
     checkpoint = repository.checkpoints.get(path)
     if checkpoint is not None:
         return Weights(checkpoint=checkpoint, path=path)
     unreadable = repository.unreadable.get(path)
     if unreadable is None:
-        return Weights(path=path, doubt=f"`{path}` was not read, so what comes of it is not known.")
+        return Weights(path=path, doubt=why_unread(repository.snapshot, path))
     if unreadable.limit or path.endswith(".bin"):
         return Weights(path=path, doubt=_cannot_be_read(unreadable))
     return Weights(path=path, refusal=_cannot_be_read(unreadable))
+
+
+def why_unread(snapshot: Snapshot, path: str) -> str:
+    """Why embaudit does not know what is in a file that the server opens, one sentence."""
+    if not is_unseen(snapshot, path):
+        return f"`{path}` was not read, so what comes of it is not known."
+    state = f"what is in it is not at hand ({snapshot.files[path].state})"
+    return f"`{path}` is opened, and {state}: what comes of it is not known."
 
 
 def _cannot_be_read(unreadable: UnreadableFile) -> str:
@@ -105,7 +109,7 @@ def _has_gaps(repository: Repository, path: str) -> bool:
 
 def choose_onnx(snapshot: Snapshot) -> str | None:
     """The ONNX file that ONNX Runtime takes, or None."""
-    return next((path for path in ONNX if at_hand(snapshot, path)), None)
+    return next((path for path in ONNX if exists(snapshot, path)), None)
 
 
 def files_of(checkpoint: Checkpoint) -> tuple[str, ...]:

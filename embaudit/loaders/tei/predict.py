@@ -11,9 +11,10 @@ from typing import Generic, TypeVar
 import attrs
 
 from embaudit.loaders.base import Setting
+from embaudit.loaders.candle_files import is_unseen
 from embaudit.loaders.candle_models import CandleLoad, load_candle_model
-from embaudit.loaders.candle_reading import CandleReader, read_with_candle
-from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.candle_reading import CandleRead, CandleReader, read_with_candle
+from embaudit.loaders.candle_words import cut, first_few, harmless
 from embaudit.loaders.tei.dense import DensePart, listed_dense, load_dense
 from embaudit.loaders.tei.eras import Engine, TeiEra
 from embaudit.loaders.tei.files import (
@@ -24,6 +25,7 @@ from embaudit.loaders.tei.files import (
     choose_weights,
     files_of,
     ignored_weights,
+    why_unread,
 )
 from embaudit.loaders.tei.models import CPU, Config, TeiModel
 from embaudit.loaders.tei.settings import Start, model_refusal, start_server
@@ -63,7 +65,7 @@ def _behaviours(repository: Repository, setting: Setting[TeiEra]) -> Iterator[Pr
         yield _refused(repository, (start.pooling_refusal, *start.remarks))
     for load in loads:
         if load.outcome is Outcome.REFUSED:
-            yield attrs.evolve(load, reasons=(start.pooling_refusal, *load.reasons))
+            yield attrs.evolve(load, reasons=(*load.reasons, start.pooling_refusal))
         else:
             yield attrs.evolve(load, reasons=(*load.reasons, _WITH_POOLING))
 
@@ -151,6 +153,21 @@ class _Same(Generic[T]):
 
 
 @lru_cache(maxsize=16)
+def _read(checkpoint: _Same[Checkpoint], reader: CandleReader) -> CandleRead:
+    """What candle makes of a weight file. Remembered, since it is the same for all models."""
+    return read_with_candle(checkpoint.value, reader)
+
+
+@lru_cache(maxsize=16)
+def _not_taken(load: _Same[CandleLoad]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The stored tensors that a load leaves, and those of them that may matter, sorted. Remembered too."""
+    left = frozenset({*load.value.unexpected_keys, *load.value.omitted_keys}).difference(
+        load.value.missing_keys
+    )
+    return left, tuple(sorted(name for name in left if harmless(name) is None))
+
+
+@lru_cache(maxsize=16)
 def _take(
     model: _Same[TeiModel],
     config: _Same[Config],
@@ -159,7 +176,7 @@ def _take(
     dtype: str,
 ) -> CandleLoad:
     """What the transformer takes. Remembered, since many eras and both backends take the same."""
-    read = read_with_candle(checkpoint.value, reader)
+    read = _read(checkpoint, reader)
     complete = model.value.complete(config.value)
     return load_candle_model(model.value.candle, complete, read, DType[dtype.upper()])
 
@@ -170,6 +187,8 @@ def _serve_onnx(
     """ONNX Runtime computes, with a graph and weights that embaudit does not read."""
     files = sorted(path for path in repository.snapshot.files if path == onnx or path.startswith(f"{onnx}_"))
     reasons = [f"The vectors come from `{onnx}`, whose graph and weights embaudit does not read."]
+    if is_unseen(repository.snapshot, onnx):
+        reasons.append(why_unread(repository.snapshot, onnx))
     if Engine.CANDLE in engines:
         reasons.append("If ONNX Runtime does not start with it, candle is tried.")
     if listed_dense(repository):
@@ -226,12 +245,12 @@ class _Loaded:
     @property
     def unexpected(self) -> frozenset[str]:
         """Stored tensors of the transformer that are not taken: not asked for, or of a wrong shape."""
-        return frozenset({*self.load.unexpected_keys, *self.load.omitted_keys}) - self.missing
+        return _not_taken(_Same(self.load))[0]
 
     @property
     def dropped(self) -> tuple[str, ...]:
         """Those of the unexpected that may matter."""
-        return tuple(sorted(name for name in self.unexpected if why_harmless(name) is None))
+        return _not_taken(_Same(self.load))[1]
 
     @property
     def misread(self) -> tuple[MisreadKey, ...]:
@@ -297,12 +316,12 @@ def _reasons(loaded: _Loaded) -> Iterator[str]:
         first = loaded.misread[0]
         yield f"Without an error, {plural(len(loaded.misread), 'tensor')} get wrong values: {first.reason}."
         where = f"byte {first.byte_to_read:,}, and is read from byte {first.byte_read:,} on"
-        yield f"`{first.name}` begins at {where}."
+        yield f"`{cut(first.name)}` begins at {where}."
     if loaded.dropped and not loaded.refusals:
-        yield f"Not taken: {plural(len(loaded.dropped), 'stored tensor')}, `{loaded.dropped[0]}` first."
+        yield f"Not taken: {plural(len(loaded.dropped), 'stored tensor')}, `{cut(loaded.dropped[0])}` first."
     if loaded.load.omitted_keys:
         n_omitted = plural(len(loaded.load.omitted_keys), "tensor")
-        yield f"Cannot be had and done without: {n_omitted}, `{loaded.load.omitted_keys[0]}` first."
+        yield f"Cannot be had and done without: {n_omitted}, `{cut(loaded.load.omitted_keys[0])}` first."
     yield from (reason for part in loaded.dense for reason in part.reasons)
-    yield from loaded.every_doubt
+    yield from first_few(loaded.every_doubt)
     yield from loaded.remarks

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
+from embaudit.loaders.candle_files import exists, is_unseen
 from embaudit.loaders.serde import Field, Fields, Kind, Presence, first_problem, required, shown
 from embaudit.loaders.tei.eras import PoolingFile, TeiEra
-from embaudit.loaders.tei.files import at_hand
+from embaudit.loaders.tei.files import why_unread
 from embaudit.loaders.tei.models import TeiModel
 from embaudit.model.declaration import Declaration
 from embaudit.model.frozen import JSON, FrozenMapping
@@ -86,20 +87,20 @@ def start_server(repository: Repository, era: TeiEra, backend: str) -> Start:
     return Start(
         model=model,
         pooling_refusal=_pooling_refusal(repository, era, model, backend),
-        doubts=tuple(_doubts(repository.declaration, era, config)),
+        doubts=tuple(_doubts(repository, era, config)),
         remarks=tuple(_remarks(repository)),
     )
 
 
 def model_refusal(start: Start, era: TeiEra, backend: str, config: Mapping[str, JSON]) -> str:
     """Why the candle backend does not take the configuration, one sentence; empty if it does."""
+    named = shown(config.get("model_type"))
     if start.model is None:
-        named = shown(config.get("model_type"))
         return f"The `model_type` {named} is none that this version's candle backend has."
     if start.model.cuda_only and backend == "cpu":
-        return f"{start.model.candle.name} is only supported on CUDA devices."
+        return f"The `model_type` {named} is only supported on CUDA devices."
     problem = first_problem(config, start.model.fields, era.activations)
-    return f"`{CONFIG}` is refused for {start.model.candle.name}: {problem}." if problem else ""
+    return f"`{CONFIG}` is refused for the `model_type` {named}: {problem}." if problem else ""
 
 
 def document_at(declaration: Declaration, path: str) -> tuple[JSON, str]:
@@ -118,16 +119,16 @@ def _is_meant(model: TeiModel, config: Mapping[str, JSON]) -> bool:
 
 def _router_refusals(repository: Repository, era: TeiEra) -> Iterator[str]:
     """Why the router stops, in the order in which it looks, `--pooling` left aside."""
-    if not at_hand(repository.snapshot, CONFIG):
+    if not exists(repository.snapshot, CONFIG):
         yield f"There is no `{CONFIG}`."
     yield from _demand(repository, CONFIG, era.router)
     yield from _classifier(repository.declaration.config, era)
-    if not at_hand(repository.snapshot, TOKENIZER) and _has_vocabulary(repository):
+    if not exists(repository.snapshot, TOKENIZER) and _has_vocabulary(repository):
         yield f"There is no `{TOKENIZER}`, and other files of a tokenizer are not read."
-    length_file = next((name for name in _LENGTH_FILES if at_hand(repository.snapshot, name)), "")
+    length_file = next((name for name in _LENGTH_FILES if exists(repository.snapshot, name)), "")
     if era.length_file and length_file:
         yield from _demand(repository, length_file, required(Kind.COUNT, "max_seq_length"))
-    if era.prompts_file and at_hand(repository.snapshot, PROMPTS):
+    if era.prompts_file and exists(repository.snapshot, PROMPTS):
         yield from _demand(repository, PROMPTS, (Field("prompts", Kind.TEXTS_BY_NAME, Presence.OPTIONAL),))
 
 
@@ -151,11 +152,11 @@ def _classifier(config: Mapping[str, JSON], era: TeiEra) -> Iterator[str]:
 
 
 def _has_vocabulary(repository: Repository) -> bool:
-    return any(at_hand(repository.snapshot, name) for name in _VOCABULARIES)
+    return any(exists(repository.snapshot, name) for name in _VOCABULARIES)
 
 
 def _pooling_refusal(repository: Repository, era: TeiEra, model: TeiModel | None, backend: str) -> str:
-    if not at_hand(repository.snapshot, POOLING):
+    if not exists(repository.snapshot, POOLING):
         type_name = repository.declaration.model_type or ""
         if era.pooling is PoolingFile.NONE_FOR_BERT and "bert" in type_name.lower():
             return ""
@@ -169,7 +170,8 @@ def _pooling_refusal(repository: Repository, era: TeiEra, model: TeiModel | None
     if mode is None:
         return f"`{POOLING}` has no mode that it supports; without `--pooling` the server does not start."
     if model is not None and mode not in model.poolings(backend):
-        return f"`{POOLING}` asks for {mode}, which {model.candle.name} does not have here."
+        named = shown(repository.declaration.config.get("model_type"))
+        return f"`{POOLING}` asks for {mode}, which the `model_type` {named} does not have here."
     return ""
 
 
@@ -181,8 +183,10 @@ def _mode(document: JSON, fields: Fields) -> str | None:
     )
 
 
-def _doubts(declaration: Declaration, era: TeiEra, config: Mapping[str, JSON]) -> Iterator[str]:
-    for bad in declaration.bad:
+def _doubts(repository: Repository, era: TeiEra, config: Mapping[str, JSON]) -> Iterator[str]:
+    if is_unseen(repository.snapshot, TOKENIZER):
+        yield why_unread(repository.snapshot, TOKENIZER)
+    for bad in repository.declaration.bad:
         if bad.usable and bad.path in {CONFIG, POOLING, PROMPTS, *_LENGTH_FILES}:
             yield f"Whether this reader takes `{bad.path}` is not known: {bad.problem}."
     for field in era.doubtful_nulls:
@@ -191,5 +195,5 @@ def _doubts(declaration: Declaration, era: TeiEra, config: Mapping[str, JSON]) -
 
 
 def _remarks(repository: Repository) -> Iterator[str]:
-    if not at_hand(repository.snapshot, TOKENIZER):
+    if not exists(repository.snapshot, TOKENIZER):
         yield f"There is no tokenizer here; the server does not start without `{TOKENIZER}`."

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import attrs
 from packaging.specifiers import SpecifierSet
 
+from embaudit.formats.fields import quoted
 from embaudit.loaders.transformers.eras import FormatMetadata, TransformersEra
 from embaudit.loaders.transformers.files import WeightChoice
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
@@ -115,7 +116,7 @@ def _refused_formats(
     name, stated = checkpoint.name, _format_text(checkpoint)
     kind = _metadata_kind(checkpoint, era)
     if kind is FormatMetadata.REFUSED:
-        yield f"The metadata of {name} gives {stated} as its format, not pt."
+        yield f"The metadata of {name} gives {quoted(stated)} as its format, not pt."
     if kind is FormatMetadata.FOREIGN and not installed & _FRAMEWORKS.get(stated, frozenset()):
         yield f"{name} goes to the loader of {stated}, which is taken not to be installed."
 
@@ -137,7 +138,8 @@ def _doubts(checkpoint: Checkpoint, era: TransformersEra) -> Iterator[str]:
         yield f"{name} is unpickled without restraint, which runs what it names: {_held(checkpoint)}"
     is_safetensors = checkpoint.format is CheckpointFormat.SAFETENSORS
     if is_safetensors and _metadata_kind(checkpoint, era) is FormatMetadata.FOREIGN:
-        yield f"{name} goes to the loader of {_format_text(checkpoint)}, which embaudit does not know."
+        stated = quoted(_format_text(checkpoint))
+        yield f"{name} goes to the loader of {stated}, which embaudit does not know."
 
 
 def _held(checkpoint: Checkpoint) -> str:

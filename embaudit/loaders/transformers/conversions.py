@@ -1,7 +1,8 @@
 """The tables of transformers 5 that rename stored tensors and split them, and how a row of them is applied.
 
 The tables of the architectures that embaudit knows, from `conversion_mapping.py` of transformers 5.0.0 to
-5.23.0; each counts from the release that first has it, where it has not changed since. How a row is applied is in
+5.23.0; each counts from the release that first has it, and has not changed its meaning since. How a row is
+applied is in
 https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/core_model_loading.py (there
 `WeightTransform.rename_source_key`): the pattern is a regular expression, in which the dots of the tables
 stand for any character, and the text that it finds is replaced where it first occurs.
@@ -57,8 +58,16 @@ class Renaming:
         ends_in_word = self.pattern[-1].isalnum() and self.pattern[-1].isascii()
         return re.compile(self.pattern + r"(?!\w)") if ends_in_word else self._loose
 
+    @cached_property
+    def _needed(self) -> str:
+        """Text without which the pattern finds nothing: the tables write words, dots and one group."""
+        words: list[str] = re.findall(r"\w+", self.pattern)
+        return max(words, key=len)
+
     def apply(self, name: str, style: ConversionStyle) -> str | None:
         """The new name, or None if the pattern finds nothing in `name`."""
+        if self._needed not in name:
+            return None
         found = (self._strict if style.whole_words else self._loose).search(name)
         if found is None:
             return None
@@ -157,6 +166,8 @@ _TABLES = {
 }
 MODEL_TABLES = FrozenMapping(_TABLES)
 """`model_type` to its own table."""
+NEVER = Version("0")
+"""Before every release."""
 
 
 def conversions_for(model_type: str | None, style: ConversionStyle | None, release: Version) -> Conversions:

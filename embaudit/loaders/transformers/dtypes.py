@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from embaudit.formats.fields import kind_of_value, quoted
 from embaudit.loaders.transformers.eras import TransformersEra
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.dtypes import DType
@@ -68,8 +69,12 @@ def _stated(value: JSON, where: str) -> ComputedType:
     aliases = {"float": DType.FLOAT32, "half": DType.FLOAT16, "double": DType.FLOAT64}
     dtype = aliases.get(text) or next((known for known in _COMPUTED if known.value == text), None)
     if dtype is None or (isinstance(value, str) and value != text):
-        return ComputedType(None, f"{where} is {value!r}, in which no model can be made.")
+        return ComputedType(None, f"{where} is {_shown(value)}, in which no model can be made.")
     return ComputedType(dtype, "" if dtype is DEFAULT else f"It computes in {dtype}, after {where}.")
+
+
+def _shown(value: JSON) -> str:
+    return quoted(value) if isinstance(value, str) else kind_of_value(value)
 
 
 def _ignored(stated: ComputedType, value: JSON) -> ComputedType:
@@ -86,8 +91,8 @@ def _of_first(era: TransformersEra, tensors: tuple[TensorInfo, ...]) -> Computed
     if first is None:
         return ComputedType(DEFAULT)
     if first.dtype not in _COMPUTED:
-        return ComputedType(None, f"{first.name} is {first.dtype}, in which no model can be made.")
-    reason = f"It computes in {first.dtype}, the type of {first.name}, which comes first."
+        return ComputedType(None, f"{quoted(first.name)} is {first.dtype}, in which no model can be made.")
+    reason = f"It computes in {first.dtype}, the type of {quoted(first.name)}, which comes first."
     return ComputedType(first.dtype, "" if first.dtype is DEFAULT else reason)
 
 

@@ -85,6 +85,7 @@ class TransformersEra(Era):
         reports_tied: Whether a missing tensor is reported though one that it is tied to is there.
         quiet_missing: Architecture to a regular expression of names that are not reported missing.
         stored_rotary: Architectures of which each layer stores an `inv_freq`.
+        unread_fields: Fields that no class of transformers' own reads any more.
         unknown_fields: Architecture to fields of `config.json` that its class does not know yet.
         prefixes: Architecture to its class's `base_model_prefix`, where it is not today's.
         stored_buffers: Architecture to those of its buffers that belong to the stored tensors.
@@ -124,6 +125,7 @@ class TransformersEra(Era):
     reports_tied: bool = False
     quiet_missing: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     stored_rotary: frozenset[str] = frozenset()
+    unread_fields: frozenset[str] = frozenset()
     unknown_fields: Mapping[str, tuple[str, ...]] = attrs.field(
         factory=FrozenMapping, converter=frozen_mapping
     )
@@ -280,6 +282,7 @@ _CHANGES = (
             "match": match_key_by_key,
             "conversions": ALL_AT_ONCE,
             "converts_remote_code": True,
+            "unread_fields": frozenset({"position_embedding_type", "pruned_heads"}),
             "drops_unexpected": False,
             "reads_unlisted": True,
             "fills_before_loading": True,

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 import attrs
 
+from embaudit.formats.fields import kind_of_value, quoted
 from embaudit.loaders.transformers.eras import NamedWeights, TransformersEra
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.files import FileKind, FileState, Snapshot
@@ -87,7 +88,7 @@ def _no_weights(snapshot: Snapshot, folder: str) -> str:
         found = next((name for name in names if _inside(folder, name) in snapshot.files), None)
         if found is not None:
             return f"The only weights are {framework}'s, {found}, which it does not read by default."
-    where = f"the folder {folder!r}" if folder else "the root"
+    where = f"the folder {quoted(folder)}" if folder else "the root"
     return f"There is no model.safetensors, no pytorch_model.bin and no index of either in {where}."
 
 
@@ -98,16 +99,20 @@ def _inside(folder: str, name: str) -> str:
 def _named_weights(repository: Repository, era: TransformersEra, folder: str, named: JSON) -> WeightChoice:
     field = "transformers_weights of config.json"
     if not isinstance(named, str) or not named.endswith((".safetensors", ".safetensors.index.json")):
-        return _refused("", f"{field} is {named!r}, which is no safetensors file or index.")
+        return _refused("", f"{field} is {_shown(named)}, which is no safetensors file or index.")
     path = _resolved(folder, named)
     if path is None:
-        return _refused("", f"{field} is {named!r}, which leads out of the repository.")
+        return _refused("", f"{field} is {quoted(named)}, which leads out of the repository.")
     if era.named_weights is NamedWeights.CONTAINED and not path.startswith(_inside(folder, "")):
-        return _refused("", f"{field} is {named!r}, which lies outside the folder of the model.")
+        return _refused("", f"{field} is {quoted(named)}, which lies outside the folder of the model.")
     if path not in repository.snapshot.files:
-        return _refused("", f"{field} is {named!r}, and there is no such file.")
+        return _refused("", f"{field} is {quoted(named)}, and there is no such file.")
     choice = _opened(repository, path)
-    return attrs.evolve(choice, reasons=(f"{field} names the weights: {named}.", *choice.reasons))
+    return attrs.evolve(choice, reasons=(f"{field} names the weights: {quoted(named)}.", *choice.reasons))
+
+
+def _shown(named: JSON) -> str:
+    return quoted(named) if isinstance(named, str) else kind_of_value(named)
 
 
 def _resolved(folder: str, named: str) -> str | None:

@@ -7,6 +7,7 @@ repository's own code needs `trust_remote_code`. The functions are in `models/au
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import attrs
 
@@ -14,6 +15,7 @@ from embaudit.architectures import ARCHITECTURES, architectures_of, complete_con
 from embaudit.formats.fields import quoted
 from embaudit.loaders.transformers.eras import TransformersEra
 from embaudit.loaders.transformers.model_types import FIRST_SERIES, FIRST_WITHOUT
+from embaudit.loaders.transformers.remembering import Same
 from embaudit.model.architecture import Architecture, ExpectedModel, ExpectedTensor, Role
 from embaudit.model.frozen import JSON, FrozenMapping
 from embaudit.model.prediction import Outcome
@@ -71,16 +73,46 @@ def configured_model(
         FormatError: If a size is none.
         LimitError: If there would be too many tensors.
     """
-    ignored = era.unknown_fields.get(architecture.name, ())
+    ignored = frozenset(era.unknown_fields.get(architecture.name, ()))
+    if not architecture.remote_code:
+        ignored |= era.unread_fields
+    return _configured(
+        Same(architecture), Same(config), ignored, stores_rotary=architecture.name in era.stored_rotary
+    )
+
+
+@lru_cache(maxsize=8)
+def _configured(
+    described: Same[Architecture],
+    settings: Same[Mapping[str, JSON]],
+    ignored: frozenset[str],
+    *,
+    stores_rotary: bool,
+) -> ExpectedModel:
+    """What the class expects. Remembered, since most releases expect the same."""
+    architecture, config = described.value, settings.value
     known = {field: value for field, value in config.items() if field not in ignored}
     complete = complete_config(architecture, known)
     counts = {name: complete.get(name) for name in architecture.repeats.values()}
     # Fewer layers than none are none: `range` is empty.
     negative = {name: 0 for name, count in counts.items() if isinstance(count, int) and count < 0}
     model = expected_model(architecture, FrozenMapping({**complete, **negative}))
-    if architecture.name not in era.stored_rotary:
+    if not stores_rotary:
         return model
     return attrs.evolve(model, tensors={**model.tensors, **dict(_rotary(model, complete))})
+
+
+def too_many_layers(architecture: Architecture, config: Mapping[str, JSON], n_stored: int) -> bool:
+    """Whether a configuration asks for so many layers that no file of `n_stored` tensors is meant for it."""
+    complete = complete_config(architecture, config)
+    most = _TENSORS_OF_LAYER * n_stored + _LAYERS_ANYWAY
+    counts = (complete.get(field) for field in architecture.repeats.values())
+    return any(isinstance(count, int) and count > most for count in counts)
+
+
+_TENSORS_OF_LAYER = 10
+_LAYERS_ANYWAY = 1000
+"""Layers that are looked at one by one, however few tensors there are."""
 
 
 def _rotary(model: ExpectedModel, config: Mapping[str, JSON]) -> Iterator[tuple[str, ExpectedTensor]]:
@@ -151,7 +183,7 @@ def _is_native(model_type: str, era: TransformersEra) -> bool | None:
 def _named(name: str, model_type: str, *, is_native: bool | None) -> ModelChoice:
     known = ARCHITECTURES.get(name)
     if known is None:
-        return _ended(Outcome.UNKNOWN, f"embaudit knows no architecture {name!r}.")
+        return _ended(Outcome.UNKNOWN, f"embaudit knows no architecture {quoted(name)}.")
     if known.remote_code or is_native:
         return ModelChoice(architecture=known)
     return _stranger(model_type)

@@ -5,9 +5,11 @@ https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/core_m
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import attrs
 
+from embaudit.formats.fields import quoted
 from embaudit.loaders.transformers.conversions import Renaming
 from embaudit.loaders.transformers.matching import Matching, MatchingTask, Taken, without_tied
 
@@ -34,7 +36,7 @@ def match_key_by_key(task: MatchingTask) -> Matching:
         unexpected=tuple(sorted(strangers)),
         replaced=replaced,
         errors=tuple(
-            f"{owner.stored!r} is to be split, and another stored tensor has the name of its first part."
+            f"{quoted(owner.stored)} is to be split, and another tensor has the name of its first part."
             for owner in owners.values()
             if owner.clashes
         ),
@@ -104,6 +106,7 @@ def _natural(name: str) -> list[Rank]:
     return [_rank(part) for part in name.split(".")]
 
 
+@lru_cache(maxsize=1024)
 def _rank(part: str) -> Rank:
     if part.isdigit() and part.isascii():
         return 0, "", *_value(part)

@@ -14,7 +14,8 @@ from embaudit.loaders.structure import structural_faults
 from embaudit.loaders.transformers.checks import check_weights, torch_answers
 from embaudit.loaders.transformers.eras import Adapters, TransformersEra
 from embaudit.loaders.transformers.files import WeightChoice, choose_weights, other_weights
-from embaudit.loaders.transformers.models import ModelChoice, choose_model, configured_model
+from embaudit.loaders.transformers.models import ModelChoice, choose_model, configured_model, too_many_layers
+from embaudit.loaders.transformers.settings import refused_settings, unfollowed_settings
 from embaudit.loaders.transformers.verdict import LoadingTask, loaded
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import Outcome, PredictedLoad
@@ -134,6 +135,17 @@ def _weighed(
     if config.get("quantization_config") is not None:
         reason = "config.json asks for quantization, which embaudit does not follow."
         return _ended(Outcome.UNKNOWN, reason, *reasons, *structural_faults(checkpoint))
+    unfollowed = next(unfollowed_settings(config, era), None)
+    if unfollowed is not None and not model.architecture.remote_code:
+        return _ended(Outcome.UNKNOWN, unfollowed, *reasons)
+    refusals = tuple(refused_settings(model.architecture, config, era))
+    if refusals:
+        return _ended(Outcome.REFUSED, *refusals, *reasons)
+    if too_many_layers(model.architecture, config, len(checkpoint.tensors)):
+        reason = (
+            "config.json asks for so many more layers than there are tensors that embaudit looks at none."
+        )
+        return _ended(Outcome.UNKNOWN, reason, *reasons)
     try:
         expected = configured_model(model.architecture, config, era)
     except LimitError as error:

@@ -1,16 +1,19 @@
 """A readable checkpoint and a known model to what comes of loading one into the other."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 
 import attrs
 
 from embaudit.formats.fields import examples, quoted
 from embaudit.loaders.transformers.checks import is_big_endian
-from embaudit.loaders.transformers.conversions import conversions_for
+from embaudit.loaders.transformers.conversions import MODEL_TABLES, NEVER, conversions_for
 from embaudit.loaders.transformers.dtypes import ComputedType, computed_type
-from embaudit.loaders.transformers.eras import TransformersEra
+from embaudit.loaders.transformers.eras import ERAS, TransformersEra
 from embaudit.loaders.transformers.findings import Findings
 from embaudit.loaders.transformers.matching import Matching, MatchingTask
+from embaudit.loaders.transformers.remembering import Same
 from embaudit.model.architecture import ExpectedModel, Role
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
 from embaudit.model.dtypes import DType
@@ -48,6 +51,46 @@ class LoadingTask:
 
 def loaded(task: LoadingTask) -> PredictedLoad:
     """What comes of loading the checkpoint into the model; `files` and `sources` are for who knows them."""
+    return _loaded(_in_essence(task), Same(task.checkpoint), Same(task.model), Same(task.config))
+
+
+def _in_essence(task: LoadingTask) -> TransformersEra:
+    """The era without what does not matter any more when a model and its weights are chosen.
+
+    So that eras which do the same with them are equal.
+    """
+    era, name = task.era, task.model.architecture.name
+    nothing: dict[str, Any] = {field: getattr(_FIRST, field) for field in _DECIDED_BEFORE}
+    has_rotary = name in era.rotary
+    return attrs.evolve(
+        era,
+        **nothing,
+        since=max(
+            (table.since for table in MODEL_TABLES.values() if table.since <= era.since), default=NEVER
+        ),
+        rotary=frozenset({name}) if has_rotary else frozenset(),
+        rotary_names=era.rotary_names if has_rotary else "",
+        dtype_fields=tuple(field for field in era.dtype_fields if task.config.get(field) is not None),
+    )
+
+
+_FIRST = ERAS[0]
+_DECIDED_BEFORE = (
+    *("versions", "sources", "until", "unread_fields", "unknown_fields", "stored_rotary", "formats"),
+    *("tensors_only", "torch", "takes_empty_index", "named_weights", "adapters", "guesses_model_type"),
+)
+"""Fields of an era that only choose the model and the weights."""
+
+
+@lru_cache(maxsize=32)
+def _loaded(
+    era: TransformersEra,
+    checkpoint: Same[Checkpoint],
+    model: Same[ExpectedModel],
+    config: Same[Mapping[str, JSON]],
+) -> PredictedLoad:
+    """What comes of it. Remembered, since many releases do the same."""
+    task = LoadingTask(era=era, checkpoint=checkpoint.value, model=model.value, config=config.value)
     dtype = computed_type(task.era, task.config, task.checkpoint, _first_file(task.checkpoint))
     matching = task.era.match(_matching_task(task))
     mismatched = tuple(_mismatched(task, matching))
@@ -55,9 +98,11 @@ def loaded(task: LoadingTask) -> PredictedLoad:
     found = Findings.of(
         task.era, task.model, matching, named=_names_class(task), plain=_plain(task.checkpoint)
     )
+    doubts = tuple(_doubts(task))
+    expected = Outcome.UNKNOWN if doubts and _type_is_sought(task) else found.outcome
     return PredictedLoad(
         loader="transformers",
-        outcome=Outcome.REFUSED if refusals else found.outcome,
+        outcome=Outcome.REFUSED if refusals else expected,
         missing_keys=tuple(sorted(found.missing)),
         unfilled_keys=tuple(sorted({*found.unreported} & {*found.random})),
         unexpected_keys=found.unexpected,
@@ -67,7 +112,7 @@ def loaded(task: LoadingTask) -> PredictedLoad:
         harmless_keys=tuple(sorted(found.harmless)),
         dtype=None if dtype.dtype is None else str(_type_of_model(task, matching, dtype.dtype)),
         silent=not refusals and found.silent,
-        reasons=(*refusals, *found.reasons, *_type_reasons(task, matching, dtype)),
+        reasons=(*refusals, *doubts, *found.reasons, *_type_reasons(task, matching, dtype)),
     )
 
 
@@ -166,7 +211,10 @@ def _refusals(
         yield dtype.reason
     if mismatched:
         yield f"{examples([each.name for each in mismatched])} of another shape than the model has."
-    if _type_is_sought(task) and task.checkpoint.state_dict:
+    holds_other_values = task.checkpoint.state_dict or (
+        _plain(task.checkpoint) and not task.checkpoint.tensors
+    )
+    if _type_is_sought(task) and holds_other_values:
         yield "To find the type it takes every entry of the file for a tensor, which they are not."
     if _type_is_sought(task) and is_big_endian(task.checkpoint):
         yield "It looks for the type on the meta device, where torch swaps bytes that do not exist: a crash."
@@ -178,6 +226,14 @@ def _refusals(
     if integers:
         yield f"{examples(integers)} stored as integers, which no parameter may be."
     yield from _across_shards(task, matching)
+
+
+def _doubts(task: LoadingTask) -> Iterator[str]:
+    """What the header does not tell: an empty container looks like none, and counts as an entry of a pickle."""
+    checkpoint = task.checkpoint
+    is_torch_file = checkpoint.format is not CheckpointFormat.SAFETENSORS
+    if is_torch_file and not checkpoint.tensors and not _plain(checkpoint):
+        yield f"{checkpoint.name} holds no tensor; what empty containers it may hold is not known."
 
 
 def _unknown_to_meta(checkpoint: Checkpoint) -> Iterator[str]:

@@ -175,3 +175,28 @@ def test_torch_weights_are_read_as_candle_reads_them(tei: Any) -> None:
 
     assert "2_Dense/pytorch_model.bin" in tei.load(repository(tei, weights=both)).ignored_files
     assert "2_Dense/pytorch_model.bin" in tei.load(repository(tei, weights=both[1:])).files
+
+
+@pytest.mark.parametrize("version", ["1.7.4", "1.8.0", "1.9.3"])
+def test_more_modules_than_are_looked_at(tei: Any, version: str) -> None:
+    """Of a list of thousands of modules nothing is known, and that is said."""
+    load = tei.load(repository(tei, listed=modules(*["Dense"] * 3000)), version)
+
+    assert load.outcome is Outcome.UNKNOWN
+    assert "3,002 modules" in load.reasons[0]
+
+
+def test_a_module_that_is_listed_twice(tei: Any) -> None:
+    """A folder that is listed twice is told once."""
+    listed = modules("Dense")
+    load = tei.load(repository(tei, listed=[*listed, {**listed[-1], "idx": 3}]), "1.7.4")
+
+    assert len([reason for reason in load.reasons if "2_Dense" in reason]) == 1
+
+
+def test_folders_with_long_names(tei: Any) -> None:
+    """A reason shows the beginning of a path that goes on and on."""
+    load = tei.load(repository(tei, listed=modules("Dense", folder="x" * 10_000), folder="y"), "1.9.3")
+
+    assert load.outcome is Outcome.INCOMPLETE
+    assert max(map(len, load.reasons)) < 500

@@ -119,16 +119,51 @@ def test_unreadable_weights(tei: Any, path: str, limit: str, outcome: Outcome) -
     assert "the header ends early" in load.reasons[0]
 
 
-@pytest.mark.parametrize("state", [state for state in FileState if state is not FileState.PRESENT], ids=str)
-def test_files_that_are_not_there(tei: Any, state: FileState) -> None:
-    """A file that is listed and cannot be opened is as good as none."""
+NOWHERE = (FileState.BROKEN_LINK, FileState.LOOPING_LINK)
+
+
+def listing(repository: Any, path: str, state: FileState) -> Any:
+    """The repository with one more file that is in this state."""
+    files = FrozenMapping({**repository.snapshot.files, path: make_entry(path, state=state)})
+    return attrs.evolve(repository, snapshot=attrs.evolve(repository.snapshot, files=files))
+
+
+@pytest.mark.parametrize("state", NOWHERE, ids=str)
+def test_links_that_lead_nowhere(tei: Any, state: FileState) -> None:
+    """A link that leads nowhere is as good as no file, for weights and for ONNX files."""
     config, shapes = tei.bert()
-    repository = tei.repository(config, tei.file(TORCH, shapes))
-    files = FrozenMapping({**repository.snapshot.files, SAFE: make_entry(SAFE, state=state)})
+    repository = listing(tei.repository(config, tei.file(TORCH, shapes)), SAFE, state)
 
-    load = tei.load(attrs.evolve(repository, snapshot=attrs.evolve(repository.snapshot, files=files)))
+    assert tei.load(repository).files == (TORCH,)
+    assert tei.load(listing(repository, "model.onnx", state), backend=CPU).outcome is Outcome.FAITHFUL
 
-    assert load.files == (TORCH,)
+
+OPENED = [state for state in FileState if state not in {FileState.PRESENT, *NOWHERE}]
+
+
+@pytest.mark.parametrize("others", [(TORCH,), ()], ids=["beside another", "alone"])
+@pytest.mark.parametrize("state", OPENED, ids=str)
+def test_files_that_are_there_and_not_at_hand(tei: Any, state: FileState, others: Any) -> None:
+    """What stands at the path is opened, a pointer too: the file beside it is not, and nothing is known."""
+    config, shapes = tei.bert()
+    made = [tei.file(name, shapes) for name in others]
+
+    load = tei.load(listing(tei.repository(config, *made), SAFE, state))
+
+    assert (load.outcome, load.files, load.ignored_files) == (Outcome.UNKNOWN, (SAFE,), others)
+    assert str(state) in load.reasons[0]
+
+
+@pytest.mark.parametrize("state", OPENED, ids=str)
+def test_onnx_files_that_are_not_at_hand(tei: Any, state: FileState) -> None:
+    """An ONNX file that is a pointer is found and opened like any other, and the reasons say what it is."""
+    config, shapes = tei.bert()
+    repository = listing(tei.repository(config, tei.file(SAFE, shapes)), "model.onnx", state)
+
+    load = tei.load(repository, backend=CPU)
+
+    assert (load.outcome, load.files) == (Outcome.UNKNOWN, ("model.onnx",))
+    assert any(str(state) in reason for reason in load.reasons)
 
 
 def test_a_weight_file_that_was_not_read(tei: Any) -> None:
@@ -136,3 +171,14 @@ def test_a_weight_file_that_was_not_read(tei: Any) -> None:
     config, _ = tei.bert()
 
     assert tei.load(tei.repository(config, files=(SAFE,))).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("state", OPENED, ids=str)
+def test_a_tokenizer_that_is_not_at_hand(tei: Any, state: FileState) -> None:
+    """The server does not start with a pointer for a tokenizer: good weights alone are not faithful."""
+    config, shapes = tei.bert()
+
+    load = tei.load(listing(tei.repository(config, tei.file(SAFE, shapes)), "tokenizer.json", state))
+
+    assert load.outcome is Outcome.UNKNOWN
+    assert "tokenizer.json" in load.reasons[0]

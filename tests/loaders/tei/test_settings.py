@@ -339,3 +339,44 @@ def test_no_settings_are_an_exception(
 
     assert loads
     assert all(load.reasons or load.outcome is Outcome.FAITHFUL for load in loads)
+
+
+def test_the_first_reason_is_the_one_that_no_option_removes(tei: Any) -> None:
+    """Mistral on a processor is refused for that; that `--pooling` is missing too comes after it."""
+    model = tei.model("mistral")
+    config = tei.config(model)
+    repository = tei.repository(
+        config,
+        tei.file("model.safetensors", tei.shapes(model, config)),
+        others={"1_Pooling/config.json": {**NO_MODE, "pooling_mode_lasttoken": True}},
+    )
+
+    load = tei.load(repository, backend="cpu")
+
+    assert "`'mistral'` is only supported on CUDA" in load.reasons[0]
+    assert "`'mistral'` does not have here" in load.reasons[1]
+
+
+NO_MODE = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": False}
+
+
+def test_models_are_called_what_the_configuration_calls_them(tei: Any) -> None:
+    """A refused configuration is told by its `model_type`, not by a name of embaudit's."""
+    model = tei.model("nomic_bert_remote")
+    config = {**tei.config(model), "prenorm": True}
+
+    load = tei.load(tei.repository(config, tei.file("model.safetensors", {})))
+
+    assert load.outcome is Outcome.REFUSED
+    assert "`'nomic_bert'`: its `prenorm`" in load.reasons[0]
+
+
+@pytest.mark.parametrize("value", [10**5000, [10**5000], {"a": [-(10**5000)]}, ["x" * 100_000]], ids=range(4))
+def test_values_without_end(tei: Any, value: Any) -> None:
+    """A value that nobody would print is refused in few words."""
+    config, shapes = tei.bert(layer_norm_eps=value)
+
+    load = tei.load(tei.repository({**config, "pad_token_id": value}, tei.file("model.safetensors", shapes)))
+
+    assert load.outcome is Outcome.REFUSED
+    assert len(load.reasons[0]) < 300
