@@ -1,4 +1,4 @@
-"""Fields of `config.json` with which no model can be made: against the installed transformers, and by release."""
+"""Fields of `config.json` with which no model can be made, as the installed transformers sees them."""
 
 import json
 from collections.abc import Mapping
@@ -37,11 +37,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "is_decoder": ("no", 1, False),
     "add_cross_attention": ("no", 1, False),
 }
-TRIED = [
-    pytest.param(rule.field, name, id=f"{rule.field}-{name}")
-    for rule in RULES
-    for name in sorted(rule.architectures & TINY_CONFIGS.keys() - {"t5_encoder"})
-]
+TRIED = sorted({(rule.field, name) for rule in RULES for name in rule.architectures & TINY_CONFIGS.keys()})
 
 
 def era_of(version: str) -> TransformersEra:
@@ -61,11 +57,10 @@ def test_every_rule_is_tried() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("field", "name"), dict.fromkeys(map(tuple, (each.values for each in TRIED))))
+@pytest.mark.parametrize(("field", "name"), TRIED)
 def test_what_is_refused_is_refused_by_transformers(field: str, name: str, tmp_path: Path) -> None:
     """No value of a field is refused of which the installed transformers makes a model; some value is."""
     transformers = pytest.importorskip("transformers")
-    torch = pytest.importorskip("torch")
     told = []
     for value in VALUES[field]:
         settings = {**TINY_CONFIGS[name][0], "model_type": ARCHITECTURES[name].model_types[0], field: value}
@@ -73,7 +68,7 @@ def test_what_is_refused_is_refused_by_transformers(field: str, name: str, tmp_p
         if not refused(name, transformers.__version__, **{field: value}):
             continue
         told.append(value)
-        with pytest.raises(Exception), torch.device("meta"):  # noqa: B017, PT011, PT012 - each field has its own
+        with pytest.raises(Exception):  # noqa: B017, PT011 - each field has its own
             transformers.AutoModel.from_config(transformers.AutoConfig.from_pretrained(tmp_path))
     assert told
 

@@ -51,7 +51,7 @@ class LoadingTask:
 
 def loaded(task: LoadingTask) -> PredictedLoad:
     """What comes of loading the checkpoint into the model; `files` and `sources` are for who knows them."""
-    return _loaded(_in_essence(task), Same(task.checkpoint), Same(task.model), Same(task.config))
+    return _remembered(_in_essence(task), Same(task.checkpoint), Same(task.model), Same(task.config))
 
 
 def _in_essence(task: LoadingTask) -> TransformersEra:
@@ -83,14 +83,18 @@ _DECIDED_BEFORE = (
 
 
 @lru_cache(maxsize=32)
-def _loaded(
+def _remembered(
     era: TransformersEra,
     checkpoint: Same[Checkpoint],
     model: Same[ExpectedModel],
     config: Same[Mapping[str, JSON]],
 ) -> PredictedLoad:
-    """What comes of it. Remembered, since many releases do the same."""
     task = LoadingTask(era=era, checkpoint=checkpoint.value, model=model.value, config=config.value)
+    return judged(task)
+
+
+def judged(task: LoadingTask) -> PredictedLoad:
+    """As `loaded`, and worked out anew: many releases do the same, for which `loaded` remembers it."""
     dtype = computed_type(task.era, task.config, task.checkpoint, _first_file(task.checkpoint))
     matching = task.era.match(_matching_task(task))
     mismatched = tuple(_mismatched(task, matching))
@@ -229,7 +233,7 @@ def _refusals(
 
 
 def _doubts(task: LoadingTask) -> Iterator[str]:
-    """What the header does not tell: an empty container looks like none, and counts as an entry of a pickle."""
+    """What the header does not tell: an empty container, which counts as an entry, looks like none."""
     checkpoint = task.checkpoint
     is_torch_file = checkpoint.format is not CheckpointFormat.SAFETENSORS
     if is_torch_file and not checkpoint.tensors and not _plain(checkpoint):
