@@ -94,7 +94,7 @@ def test_remote_code_keeps_its_names_before_its_model_came(version: str) -> None
 def test_a_torch_file_without_tensors(
     version: str, metadata: Mapping[str, Any], fields: Mapping[str, Any], outcome: Outcome
 ) -> None:
-    """5.23 crashes where it looks for the type in what is no tensor, of which an empty one leaves no trace."""
+    """5.23 crashes where it looks for the type in what is no tensor; an empty container leaves no trace."""
     empty = make_checkpoint(
         [],
         name=TORCH,

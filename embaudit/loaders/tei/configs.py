@@ -216,7 +216,11 @@ OLD_ACTIVATIONS = ("gelu", "relu")
 """Before nomic: https://github.com/huggingface/text-embeddings-inference/blob/v0.6.0/backends/candle/src/layers.rs."""
 SWIGLU_ACTIVATIONS = (*OLD_ACTIVATIONS, "swiglu")
 SILU_ACTIVATIONS = (*SWIGLU_ACTIVATIONS, "silu")
-ACTIVATIONS = (*SILU_ACTIVATIONS, "gelu_new", "gelu_pytorch_tanh", "tanh")
+GEMMA_ACTIVATIONS = (*SILU_ACTIVATIONS, "gelu_pytorch_tanh")
+"""With Gemma 3, whose published configurations have it: users of 1.8 got past their reading,
+https://github.com/huggingface/text-embeddings-inference/pull/711 and
+https://github.com/huggingface/text-embeddings-inference/issues/748."""
+ACTIVATIONS = (*GEMMA_ACTIVATIONS, "gelu_new", "tanh")
 """https://github.com/huggingface/text-embeddings-inference/pull/753."""
 
 

@@ -225,8 +225,9 @@ _V1_8_0 = attrs.evolve(
 _V1_8_1 = attrs.evolve(
     _V1_8_0,
     versions=">=1.8.1,<1.8.3",
-    sources=_sources("1.8.1", 701),
+    sources=_sources("1.8.1", 701, 711),
     models=catalogue.SINCE_1_8_1,
+    activations=configs.GEMMA_ACTIVATIONS,
     dense=DenseModules.LISTED_BY_NAME,
 )
 _V1_8_3 = attrs.evolve(
