@@ -83,7 +83,7 @@ def test_remote_code_keeps_its_names_before_its_model_came(version: str) -> None
 @pytest.mark.parametrize(
     ("version", "metadata", "fields", "outcome"),
     [
-        ("5.23.0", {}, {}, Outcome.UNKNOWN),
+        ("5.23.0", {}, {}, Outcome.INCOMPLETE),
         ("5.23.0", {}, {"torch_dtype": "float32"}, Outcome.INCOMPLETE),
         ("5.23.0", {"epoch": 1}, {}, Outcome.REFUSED),
         ("5.23.0", {"epoch": 1}, {"torch_dtype": "float32"}, Outcome.INCOMPLETE),
@@ -105,7 +105,10 @@ def test_a_torch_file_without_tensors(
     )
     dtypes = {"torch_dtype": None, "dtype": None}
 
-    assert load("bert", version, empty, **{**dtypes, **fields}).outcome is outcome
+    seen = load("bert", version, empty, **{**dtypes, **fields})
+
+    assert seen.outcome is outcome
+    assert any("empty container" in reason for reason in seen.reasons) is not bool(metadata)
 
 
 @pytest.mark.parametrize(

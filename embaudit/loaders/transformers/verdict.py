@@ -102,11 +102,9 @@ def judged(task: LoadingTask) -> PredictedLoad:
     found = Findings.of(
         task.era, task.model, matching, named=_names_class(task), plain=_plain(task.checkpoint)
     )
-    doubts = tuple(_doubts(task))
-    expected = Outcome.UNKNOWN if doubts and _type_is_sought(task) else found.outcome
     return PredictedLoad(
         loader="transformers",
-        outcome=Outcome.REFUSED if refusals else expected,
+        outcome=Outcome.REFUSED if refusals else found.outcome,
         missing_keys=tuple(sorted(found.missing)),
         unfilled_keys=tuple(sorted({*found.unreported} & {*found.random})),
         unexpected_keys=found.unexpected,
@@ -116,7 +114,7 @@ def judged(task: LoadingTask) -> PredictedLoad:
         harmless_keys=tuple(sorted(found.harmless)),
         dtype=None if dtype.dtype is None else str(_type_of_model(task, matching, dtype.dtype)),
         silent=not refusals and found.silent,
-        reasons=(*refusals, *doubts, *found.reasons, *_type_reasons(task, matching, dtype)),
+        reasons=(*refusals, *_doubts(task), *found.reasons, *_type_reasons(task, matching, dtype)),
     )
 
 
@@ -237,7 +235,7 @@ def _doubts(task: LoadingTask) -> Iterator[str]:
     checkpoint = task.checkpoint
     is_torch_file = checkpoint.format is not CheckpointFormat.SAFETENSORS
     if is_torch_file and not checkpoint.tensors and not _plain(checkpoint):
-        yield f"{checkpoint.name} holds no tensor; what empty containers it may hold is not known."
+        yield f"{checkpoint.name} holds no tensor; an empty container, which may be refused, is not seen."
 
 
 def _unknown_to_meta(checkpoint: Checkpoint) -> Iterator[str]:
