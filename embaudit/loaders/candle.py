@@ -19,7 +19,8 @@ from embaudit.loaders.base import Era, Loader, Setting
 from embaudit.loaders.candle_files import OpenedFile, open_first, predict_candle
 from embaudit.loaders.candle_models import Attempt, CandleLoad, CandleModel, Part, load_candle_model
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, Offsets
-from embaudit.loaders.candle_words import cut, harmless
+from embaudit.loaders.candle_words import cut
+from embaudit.loaders.harmless import why_harmless
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import PredictedLoad
@@ -148,8 +149,8 @@ def load_everything(read: CandleRead) -> CandleLoad:
     if read.refusal:
         return CandleLoad(refusals=(read.refusal,), doubts=read.doubts)
     unseen = {**read.dropped, **read.skipped}
-    lost = {name: why for name, why in unseen.items() if harmless(name) is None}
-    failing = {name: why for name, why in read.failing.items() if harmless(name) is None}
+    lost = {name: why for name, why in unseen.items() if why_harmless(name) is None}
+    failing = {name: why for name, why in read.failing.items() if why_harmless(name) is None}
     taken = {name: name for name in read.tensors if name not in read.failing}
     refusals = [f"cannot find tensor {cut(name)}: {why}." for name, why in lost.items()]
     refusals += [f"`{cut(name)}`: {why}." for name, why in failing.items()]

@@ -10,7 +10,8 @@ import attrs
 
 from embaudit.loaders.candle_models import CandleLoad
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, read_with_candle
-from embaudit.loaders.candle_words import cut, first_few, harmless
+from embaudit.loaders.candle_words import cut, first_few
+from embaudit.loaders.harmless import why_harmless
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
 from embaudit.model.files import FileKind, FileState, Snapshot
 from embaudit.model.prediction import Outcome, PredictedLoad
@@ -106,7 +107,7 @@ def predict_candle(
         sources: Where it can be read that the program does so.
         reasons: What else is to be said, after the rest: whoever reads one reason reads the first.
     """
-    dropped = [name for name in load.unexpected_keys if harmless(name) is None]
+    dropped = [name for name in load.unexpected_keys if why_harmless(name) is None]
     is_refused = load.outcome is Outcome.REFUSED
     return PredictedLoad(
         loader="",
@@ -118,7 +119,7 @@ def predict_candle(
         mismatched_keys=load.mismatched_keys,
         renamed_keys=load.renamed_keys,
         misread_keys=() if is_refused else load.misread_keys,
-        harmless_keys=tuple(name for name in load.unexpected_keys if harmless(name) is not None),
+        harmless_keys=tuple(name for name in load.unexpected_keys if why_harmless(name) is not None),
         dtype="float32",
         silent=not is_refused and bool(dropped or load.misread_keys or load.omitted_keys),
         reasons=(*_reasons(load, opened.read, dropped), *reasons),

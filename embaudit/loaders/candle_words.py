@@ -5,19 +5,11 @@ them.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-
-from embaudit.loaders.harmless import why_harmless
 
 _SHOWN = 120
 """Characters of a name or a value that a reason shows at most."""
 _SENTENCES = 3
 """Sentences of one kind that are given at most."""
-_REMEMBERED = 2**16
-"""Names of which it is remembered whether they are harmless: many eras ask the same of the same file."""
-
-harmless = lru_cache(maxsize=_REMEMBERED)(why_harmless)
-"""`why_harmless`, remembered."""
 
 
 def cut(text: str) -> str:

@@ -14,7 +14,8 @@ import attrs
 
 from embaudit.loaders.candle_files import exists
 from embaudit.loaders.candle_reading import CandleRead, read_with_candle
-from embaudit.loaders.candle_words import cut, harmless
+from embaudit.loaders.candle_words import cut
+from embaudit.loaders.harmless import why_harmless
 from embaudit.loaders.serde import Field, Kind, Presence, first_problem, required
 from embaudit.loaders.tei.eras import DenseModules, TeiEra
 from embaudit.loaders.tei.files import SAFETENSORS, TORCH, Served, files_of, weights_at
@@ -210,7 +211,7 @@ def _take(path: str, expected: Mapping[str, tuple[int, ...]], read: CandleRead) 
         if name not in missing and read.tensors[name].shape != expected[name]
     ]
     others = sorted({*read.tensors, *read.dropped, *read.skipped} - set(expected))
-    foreign = next((name for name in others if harmless(name) is None), None)
+    foreign = next((name for name in others if why_harmless(name) is None), None)
     changed = foreign is not None
     return DensePart(
         refusals=tuple(_complaints(path, read, missing, mismatched)),

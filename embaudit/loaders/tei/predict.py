@@ -6,7 +6,6 @@ folder is, and whether `--pooling` is given. Where that makes a difference there
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Generic, TypeVar
 
 import attrs
 
@@ -14,7 +13,9 @@ from embaudit.loaders.base import Setting
 from embaudit.loaders.candle_files import is_unseen
 from embaudit.loaders.candle_models import CandleLoad, load_candle_model
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, read_with_candle
-from embaudit.loaders.candle_words import cut, first_few, harmless
+from embaudit.loaders.candle_words import cut, first_few
+from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.remembering import Same
 from embaudit.loaders.tei.dense import DensePart, listed_dense, load_dense
 from embaudit.loaders.tei.eras import Engine, TeiEra
 from embaudit.loaders.tei.files import (
@@ -34,8 +35,6 @@ from embaudit.model.dtypes import DType
 from embaudit.model.prediction import MisreadKey, Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 from embaudit.model.words import plural
-
-T = TypeVar("T")
 
 NAME = "text-embeddings-inference"
 
@@ -129,7 +128,7 @@ def _serve(
         return _without_weights(repository, weights, start)
     era, config = setting.era, repository.declaration.config
     dtype = model.dtype or (era.cpu_dtype if setting.backend == CPU else "float16")
-    load = _take(_Same(model), _Same(config), _Same(weights.checkpoint), era.candle, dtype)
+    load = _take(Same(model), Same(config), Same(weights.checkpoint), era.candle, dtype)
     loaded = _Loaded(
         load=load,
         dense=dense,
@@ -139,39 +138,26 @@ def _serve(
     return _report(repository, weights.checkpoint, loaded, dtype)
 
 
-class _Same(Generic[T]):
-    """A value that is equal to itself alone: a key for values that are slow to compare."""
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-
 @lru_cache(maxsize=16)
-def _read(checkpoint: _Same[Checkpoint], reader: CandleReader) -> CandleRead:
+def _read(checkpoint: Same[Checkpoint], reader: CandleReader) -> CandleRead:
     """What candle makes of a weight file. Remembered, since it is the same for all models."""
     return read_with_candle(checkpoint.value, reader)
 
 
 @lru_cache(maxsize=16)
-def _not_taken(load: _Same[CandleLoad]) -> tuple[frozenset[str], tuple[str, ...]]:
+def _not_taken(load: Same[CandleLoad]) -> tuple[frozenset[str], tuple[str, ...]]:
     """The stored tensors that a load leaves, and those of them that may matter, sorted. Remembered too."""
     left = frozenset({*load.value.unexpected_keys, *load.value.omitted_keys}).difference(
         load.value.missing_keys
     )
-    return left, tuple(sorted(name for name in left if harmless(name) is None))
+    return left, tuple(sorted(name for name in left if why_harmless(name) is None))
 
 
 @lru_cache(maxsize=16)
 def _take(
-    model: _Same[TeiModel],
-    config: _Same[Config],
-    checkpoint: _Same[Checkpoint],
+    model: Same[TeiModel],
+    config: Same[Config],
+    checkpoint: Same[Checkpoint],
     reader: CandleReader,
     dtype: str,
 ) -> CandleLoad:
@@ -245,12 +231,12 @@ class _Loaded:
     @property
     def unexpected(self) -> frozenset[str]:
         """Stored tensors of the transformer that are not taken: not asked for, or of a wrong shape."""
-        return _not_taken(_Same(self.load))[0]
+        return _not_taken(Same(self.load))[0]
 
     @property
     def dropped(self) -> tuple[str, ...]:
         """Those of the unexpected that may matter."""
-        return _not_taken(_Same(self.load))[1]
+        return _not_taken(Same(self.load))[1]
 
     @property
     def misread(self) -> tuple[MisreadKey, ...]:

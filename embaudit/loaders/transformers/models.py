@@ -13,9 +13,9 @@ import attrs
 
 from embaudit.architectures import ARCHITECTURES, architectures_of, complete_config, expected_model
 from embaudit.formats.fields import quoted
+from embaudit.loaders.remembering import Same
 from embaudit.loaders.transformers.eras import TransformersEra
 from embaudit.loaders.transformers.model_types import FIRST_SERIES, FIRST_WITHOUT
-from embaudit.loaders.transformers.remembering import Same
 from embaudit.model.architecture import Architecture, ExpectedModel, ExpectedTensor, Role
 from embaudit.model.frozen import JSON, FrozenMapping
 from embaudit.model.prediction import Outcome

@@ -7,13 +7,13 @@ from typing import Any
 import attrs
 
 from embaudit.formats.fields import examples, quoted
+from embaudit.loaders.remembering import Same
 from embaudit.loaders.transformers.checks import is_big_endian
 from embaudit.loaders.transformers.conversions import MODEL_TABLES, NEVER, conversions_for
 from embaudit.loaders.transformers.dtypes import ComputedType, computed_type
 from embaudit.loaders.transformers.eras import ERAS, TransformersEra
 from embaudit.loaders.transformers.findings import Findings
 from embaudit.loaders.transformers.matching import Matching, MatchingTask
-from embaudit.loaders.transformers.remembering import Same
 from embaudit.model.architecture import ExpectedModel, Role
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
 from embaudit.model.dtypes import DType
