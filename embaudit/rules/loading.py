@@ -104,13 +104,15 @@ def weights_are_dropped(prediction: LoadPrediction) -> Iterator[Observation]:
 
     The file holds more than the model takes: layers beyond the number that `config.json` gives, a projection
     that is not applied, tensors under names that nothing claims. Task heads, poolers and buffers are not told
-    of. An error where the model is another one without them, although nothing else is missing.
+    of. An error where the model is another one without them. Where weights are missing too, EMB201 tells of
+    both: the one is often the other under a name that nobody knows.
     """
-    affected = [load for load in loading(prediction) if harmful(load, load.unexpected_keys)]
+    whole = [load for load in loading(prediction) if not left_random(load)]
+    affected = [load for load in whole if harmful(load, load.unexpected_keys)]
     if not affected:
         return
     names = harmful(affected[-1], affected[-1].unexpected_keys)
-    decisive = any(load.outcome is Outcome.INCOMPLETE and not left_random(load) for load in affected)
+    decisive = any(load.outcome is Outcome.INCOMPLETE for load in affected)
     yield Observation(
         message=(
             f"{who_does(affected, 'does not take')} {plural(len(names), 'stored tensor')}"

@@ -798,6 +798,11 @@ CASES = (
     ),
     Case(
         "EMB203",
+        "weights are missing too, which EMB201 tells",
+        (make_prediction(make_load(Outcome.INCOMPLETE, missing_keys=("a",), unexpected_keys=("b",))),),
+    ),
+    Case(
+        "EMB203",
         "a task head",
         (make_prediction(make_load(unexpected_keys=("cls.bias",), harmless_keys=("cls.bias",))),),
     ),
