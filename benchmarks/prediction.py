@@ -69,7 +69,9 @@ def _milliseconds(action: Callable[[], object]) -> float:
 def load_with_transformers(folder: Path) -> None:
     """What a user does otherwise."""
     from transformers import AutoModel
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     AutoModel.from_pretrained(folder, output_loading_info=True)
 
 
