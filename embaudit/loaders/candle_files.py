@@ -12,14 +12,12 @@ from embaudit.loaders.candle_models import CandleLoad
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, read_with_candle
 from embaudit.loaders.candle_words import cut, first_few
 from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.listing import exists, weights_beside
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
-from embaudit.model.files import FileKind, FileState, Snapshot
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 from embaudit.model.words import plural
 
-_WEIGHT_KINDS = frozenset({FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX, FileKind.FOREIGN_WEIGHTS})
-_NOWHERE = frozenset({FileState.BROKEN_LINK, FileState.LOOPING_LINK})
 _NAMED = 3
 """Tensors that one reason names."""
 
@@ -39,21 +37,6 @@ class OpenedFile:
     files: tuple[str, ...] = ()
     read: CandleRead = attrs.field(factory=CandleRead)
     doubt: str = ""
-
-
-def exists(snapshot: Snapshot, path: str) -> bool:
-    """Whether a program that looks for a file finds one there, be it readable or not.
-
-    A link that leads nowhere is none. Anything else that embaudit does not read, such as a Git LFS pointer,
-    is found and opened.
-    """
-    entry = snapshot.files.get(path)
-    return entry is not None and entry.state not in _NOWHERE
-
-
-def is_unseen(snapshot: Snapshot, path: str) -> bool:
-    """Whether there is a file whose bytes are not at hand, a Git LFS pointer for one."""
-    return exists(snapshot, path) and snapshot.files[path].state is not FileState.PRESENT
 
 
 def open_first(repository: Repository, names: Sequence[str], reader: CandleReader) -> OpenedFile:
@@ -125,12 +108,6 @@ def predict_candle(
         reasons=(*_reasons(load, opened.read, dropped), *reasons),
         sources=sources,
     )
-
-
-def weights_beside(snapshot: Snapshot, used: Iterable[str] = ()) -> tuple[str, ...]:
-    """The weight files of a repository that are not among those used, sorted."""
-    weights = {path for path, entry in snapshot.files.items() if entry.kind in _WEIGHT_KINDS}
-    return tuple(sorted(weights.difference(used)))
 
 
 def _reasons(load: CandleLoad, read: CandleRead, dropped: Sequence[str]) -> Iterable[str]:

@@ -19,10 +19,11 @@ from embaudit.architectures.modernbert import MODERNBERT
 from embaudit.architectures.qwen3 import QWEN3
 from embaudit.loaders.base import Era, Loader, Setting
 from embaudit.loaders.candle import BYTES_READER, CANDLE_BERT, FIXED_READER, NEWEST_READER
-from embaudit.loaders.candle_files import exists, is_unseen, open_first, predict_candle, weights_beside
+from embaudit.loaders.candle_files import open_first, predict_candle
 from embaudit.loaders.candle_models import CandleLoad, CandleModel, load_candle_model
 from embaudit.loaders.candle_reading import CandleReader
 from embaudit.loaders.candle_words import cut
+from embaudit.loaders.listing import exists, is_unseen, weights_beside
 from embaudit.loaders.serde import Field, Fields, Kind, Presence, first_problem, optional, required
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object

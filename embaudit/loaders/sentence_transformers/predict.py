@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from embaudit.errors import FormatError
 from embaudit.loaders.base import Setting
+from embaudit.loaders.listing import weights_beside
 from embaudit.loaders.sentence_transformers.declaring import check_config
 from embaudit.loaders.sentence_transformers.eras import SentenceTransformersEra
 from embaudit.loaders.sentence_transformers.joining import join_alternatives, make_load, with_prefix
@@ -38,11 +39,9 @@ from embaudit.loaders.sentence_transformers.places import (
 from embaudit.loaders.sentence_transformers.transformer import load_transformer
 from embaudit.loaders.transformers import TRANSFORMERS
 from embaudit.loaders.transformers.eras import TransformersEra
-from embaudit.model.files import FileKind
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 
-_WEIGHT_KINDS = {FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX, FileKind.FOREIGN_WEIGHTS}
 _DEPTH = 2
 """Routers inside one another that are followed; none is known to hold another."""
 
@@ -55,7 +54,7 @@ def predict(repository: Repository, setting: Setting[SentenceTransformersEra]) -
         stands_on = f"This version stands on transformers{setting.era.transformers}"
         yield make_load(Outcome.UNKNOWN, f"{stands_on}; embaudit knows none of them that is {wanted}.")
         return
-    weights = {path for path, entry in repository.snapshot.files.items() if entry.kind in _WEIGHT_KINDS}
+    weights = set(weights_beside(repository.snapshot))
     runs: list[_Run] = []
     plan = _Plan(steps=tuple(_steps(places_of(repository, setting.era))))
     for transformers, releases in beneath:

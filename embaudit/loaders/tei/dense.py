@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from embaudit.loaders.candle_files import exists
 from embaudit.loaders.candle_reading import CandleRead, read_with_candle
 from embaudit.loaders.candle_words import cut
 from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.listing import exists
 from embaudit.loaders.serde import Field, Kind, Presence, first_problem, required
 from embaudit.loaders.tei.eras import DenseModules, TeiEra
 from embaudit.loaders.tei.files import SAFETENSORS, TORCH, Served, files_of, weights_at

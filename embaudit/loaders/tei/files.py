@@ -11,14 +11,13 @@ Source: `download_safetensors` and `init_backend` of `backends/src/lib.rs`, and 
 """
 
 import enum
-from collections.abc import Iterable
 
 import attrs
 
-from embaudit.loaders.candle_files import exists, is_unseen
+from embaudit.loaders.listing import exists, is_unseen
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import UnreadableFile
-from embaudit.model.files import FileKind, Snapshot
+from embaudit.model.files import Snapshot
 from embaudit.model.repository import Repository
 
 SAFETENSORS = "model.safetensors"
@@ -115,18 +114,3 @@ def choose_onnx(snapshot: Snapshot) -> str | None:
 def files_of(checkpoint: Checkpoint) -> tuple[str, ...]:
     """The files that a checkpoint is read from, the index of its shards included."""
     return tuple(sorted({checkpoint.name, *checkpoint.files}))
-
-
-_WEIGHT_KINDS = frozenset({FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX, FileKind.FOREIGN_WEIGHTS})
-
-
-def ignored_weights(snapshot: Snapshot, used: Iterable[str]) -> tuple[str, ...]:
-    """The weight files of a repository that are not among those used, sorted."""
-    opened = frozenset(used)
-    return tuple(
-        sorted(
-            path
-            for path, entry in snapshot.files.items()
-            if entry.kind in _WEIGHT_KINDS and path not in opened
-        )
-    )

@@ -10,11 +10,11 @@ from functools import lru_cache
 import attrs
 
 from embaudit.loaders.base import Setting
-from embaudit.loaders.candle_files import is_unseen
 from embaudit.loaders.candle_models import CandleLoad, load_candle_model
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, read_with_candle
 from embaudit.loaders.candle_words import cut, first_few
 from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.listing import is_unseen, weights_beside
 from embaudit.loaders.remembering import Same
 from embaudit.loaders.tei.dense import DensePart, listed_dense, load_dense
 from embaudit.loaders.tei.eras import Engine, TeiEra
@@ -25,7 +25,6 @@ from embaudit.loaders.tei.files import (
     choose_onnx,
     choose_weights,
     files_of,
-    ignored_weights,
     why_unread,
 )
 from embaudit.loaders.tei.models import CPU, Config, TeiModel
@@ -74,7 +73,7 @@ def _refused(repository: Repository, reasons: Iterable[str]) -> PredictedLoad:
     return PredictedLoad(
         loader=NAME,
         outcome=Outcome.REFUSED,
-        ignored_files=ignored_weights(repository.snapshot, ()),
+        ignored_files=weights_beside(repository.snapshot),
         reasons=tuple(reasons),
     )
 
@@ -183,7 +182,7 @@ def _serve_onnx(
         loader=NAME,
         outcome=Outcome.UNKNOWN,
         files=tuple(files),
-        ignored_files=ignored_weights(repository.snapshot, files),
+        ignored_files=weights_beside(repository.snapshot, files),
         dtype="float32",
         reasons=(*reasons, *start.doubts, *start.remarks),
     )
@@ -196,7 +195,7 @@ def _without_weights(repository: Repository, weights: Weights, start: Start) -> 
         loader=NAME,
         outcome=Outcome.REFUSED if weights.refusal else Outcome.UNKNOWN,
         files=used,
-        ignored_files=ignored_weights(repository.snapshot, used),
+        ignored_files=weights_beside(repository.snapshot, used),
         reasons=(weights.refusal or weights.doubt, *start.remarks),
     )
 
@@ -282,7 +281,7 @@ def _report(repository: Repository, checkpoint: Checkpoint, loaded: _Loaded, dty
         loader=NAME,
         outcome=loaded.outcome,
         files=tuple(sorted(used)),
-        ignored_files=ignored_weights(repository.snapshot, used),
+        ignored_files=weights_beside(repository.snapshot, used),
         missing_keys=tuple(sorted(loaded.missing)),
         unexpected_keys=tuple(sorted(unexpected)),
         mismatched_keys=tuple(sorted(mismatched, key=lambda key: key.name)),

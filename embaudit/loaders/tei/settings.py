@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from embaudit.loaders.candle_files import exists, is_unseen
+from embaudit.loaders.listing import exists, is_unseen
 from embaudit.loaders.serde import Field, Fields, Kind, Presence, first_problem, required, shown
 from embaudit.loaders.tei.eras import PoolingFile, TeiEra
 from embaudit.loaders.tei.files import why_unread

@@ -10,16 +10,15 @@ from pathlib import PurePosixPath
 import attrs
 
 from embaudit.formats.fields import kind_of_value, quoted
+from embaudit.loaders.listing import exists, weights_beside
 from embaudit.loaders.transformers.eras import NamedWeights, TransformersEra
 from embaudit.model.checkpoint import Checkpoint
-from embaudit.model.files import FileKind, FileState, Snapshot
+from embaudit.model.files import Snapshot
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import Outcome
 from embaudit.model.repository import Repository
 from embaudit.model.weights import preferred_weights
 
-_WEIGHT_KINDS = {FileKind.WEIGHTS, FileKind.WEIGHTS_INDEX, FileKind.FOREIGN_WEIGHTS}
-_UNSEEN = {FileState.BROKEN_LINK, FileState.LOOPING_LINK}
 _EXPORTS = ("onnx", "openvino")
 """Folders in which a model's exports for other runtimes lie."""
 _TENSORFLOW = ("tf_model.h5", "model.ckpt.index")
@@ -72,7 +71,7 @@ def choose_weights(
     named = config.get("transformers_weights")
     if era.named_weights is not NamedWeights.IGNORED and named is not None:
         return _named_weights(repository, era, folder, named)
-    seen = [path for path, entry in repository.snapshot.files.items() if entry.state not in _UNSEEN]
+    seen = [path for path in repository.snapshot.files if exists(repository.snapshot, path)]
     name = preferred_weights(seen, folder)
     if name is None:
         return _refused("", _no_weights(repository.snapshot, folder))
@@ -147,10 +146,4 @@ def _unread(repository: Repository, name: str) -> WeightChoice:
 def other_weights(snapshot: Snapshot, folder: str, used: tuple[str, ...]) -> tuple[str, ...]:
     """The model's other weight files: those of the folder and of its exports that are not opened, sorted."""
     folders = {folder, *(_inside(folder, name) for name in _EXPORTS)}
-    return tuple(
-        sorted(
-            path
-            for path, entry in snapshot.files.items()
-            if entry.kind in _WEIGHT_KINDS and path.rpartition("/")[0] in folders and path not in used
-        )
-    )
+    return weights_beside(snapshot, used, folders=folders)
