@@ -51,6 +51,11 @@ def quoted(text: str) -> str:
     return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}... ({len(text)} characters)"
 
 
+def quoted_value(value: JSON) -> str:
+    """A JSON value as a message may repeat it: a text in quotes, and of anything else what kind it is."""
+    return quoted(value) if isinstance(value, str) else kind_of_value(value)
+
+
 def examples(names: Sequence[str], noun: str = "tensor") -> str:
     """How many names there are, and the first few: `1 tensor ('a')`, `5 tensors ('a', 'b', 'c', ...)`."""
     shown = ", ".join(quoted(name) for name in names[:_N_EXAMPLES])

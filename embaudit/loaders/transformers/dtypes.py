@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from embaudit.formats.fields import kind_of_value, quoted
+from embaudit.formats.fields import quoted, quoted_value
 from embaudit.loaders.transformers.eras import TransformersEra
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.dtypes import DType
@@ -69,12 +69,8 @@ def _stated(value: JSON, where: str) -> ComputedType:
     aliases = {"float": DType.FLOAT32, "half": DType.FLOAT16, "double": DType.FLOAT64}
     dtype = aliases.get(text) or next((known for known in _COMPUTED if known.value == text), None)
     if dtype is None or (isinstance(value, str) and value != text):
-        return ComputedType(None, f"{where} is {_shown(value)}, in which no model can be made.")
+        return ComputedType(None, f"{where} is {quoted_value(value)}, in which no model can be made.")
     return ComputedType(dtype, "" if dtype is DEFAULT else f"It computes in {dtype}, after {where}.")
-
-
-def _shown(value: JSON) -> str:
-    return quoted(value) if isinstance(value, str) else kind_of_value(value)
 
 
 def _ignored(stated: ComputedType, value: JSON) -> ComputedType:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import attrs
 
-from embaudit.formats.fields import kind_of_value, quoted
+from embaudit.formats.fields import quoted, quoted_value
 from embaudit.loaders.listing import exists, weights_beside
 from embaudit.loaders.transformers.eras import NamedWeights, TransformersEra
 from embaudit.model.checkpoint import Checkpoint
@@ -98,7 +98,7 @@ def _inside(folder: str, name: str) -> str:
 def _named_weights(repository: Repository, era: TransformersEra, folder: str, named: JSON) -> WeightChoice:
     field = "transformers_weights of config.json"
     if not isinstance(named, str) or not named.endswith((".safetensors", ".safetensors.index.json")):
-        return _refused("", f"{field} is {_shown(named)}, which is no safetensors file or index.")
+        return _refused("", f"{field} is {quoted_value(named)}, which is no safetensors file or index.")
     path = _resolved(folder, named)
     if path is None:
         return _refused("", f"{field} is {quoted(named)}, which leads out of the repository.")
@@ -108,10 +108,6 @@ def _named_weights(repository: Repository, era: TransformersEra, folder: str, na
         return _refused("", f"{field} is {quoted(named)}, and there is no such file.")
     choice = _opened(repository, path)
     return attrs.evolve(choice, reasons=(f"{field} names the weights: {quoted(named)}.", *choice.reasons))
-
-
-def _shown(named: JSON) -> str:
-    return quoted(named) if isinstance(named, str) else kind_of_value(named)
 
 
 def _resolved(folder: str, named: str) -> str | None:

@@ -13,7 +13,7 @@ import attrs
 from packaging.version import Version
 
 from embaudit.architectures import complete_config
-from embaudit.formats.fields import FLAG, INTEGER, NUMBER, TEXT, kind_of_value, quoted
+from embaudit.formats.fields import FLAG, INTEGER, NUMBER, TEXT, kind_of_value, quoted, quoted_value
 from embaudit.loaders.transformers.eras import TransformersEra
 from embaudit.model.architecture import Architecture
 from embaudit.model.frozen import JSON
@@ -93,13 +93,9 @@ https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/modeli
 older names of which the classes make others."""
 
 
-def _shown(value: JSON) -> str:
-    return quoted(value) if isinstance(value, str) else kind_of_value(value)
-
-
 def _unless(holds: Callable[[JSON], bool], wanted: str) -> Problem:
     def problem(value: JSON, _config: Mapping[str, JSON]) -> str:
-        return "" if holds(value) else f"is {_shown(value)}, not {wanted}"
+        return "" if holds(value) else f"is {quoted_value(value)}, not {wanted}"
 
     return problem
 
@@ -110,7 +106,7 @@ def _or_null(holds: Callable[[JSON], bool]) -> Callable[[JSON], bool]:
 
 def _unknown_activation(value: JSON, _config: Mapping[str, JSON]) -> str:
     is_known = not isinstance(value, str) or value in _ACTIVATIONS
-    return "" if is_known else f"is {_shown(value)}, which is no activation function"
+    return "" if is_known else f"is {quoted_value(value)}, which is no activation function"
 
 
 def _outside_vocabulary(value: JSON, config: Mapping[str, JSON]) -> str:
@@ -125,7 +121,7 @@ def _wrong_layer_types(value: JSON, config: Mapping[str, JSON]) -> str:
         return ""
     strange = next((each for each in value if not isinstance(each, str) or each not in _LAYER_TYPES), None)
     if strange is not None:
-        return f"names {_shown(strange)}, which is no kind of layer"
+        return f"names {quoted_value(strange)}, which is no kind of layer"
     count = config.get("num_hidden_layers")
     return f"names {len(value)} layers, not as many as num_hidden_layers" if count != len(value) else ""
 
@@ -134,7 +130,7 @@ def _unknown_rope(value: JSON, _config: Mapping[str, JSON]) -> str:
     kind = (value.get("rope_type") or value.get("type")) if isinstance(value, Mapping) else None
     if not isinstance(kind, str) or kind in _ROPE_TYPES:
         return ""
-    return f"is of type {_shown(kind)}, which is no kind of rotary positions"
+    return f"is of type {quoted_value(kind)}, which is no kind of rotary positions"
 
 
 def _uneven_heads(value: JSON, config: Mapping[str, JSON]) -> str:
