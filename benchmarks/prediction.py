@@ -22,7 +22,7 @@ from embaudit.architectures import expected_model
 from embaudit.architectures.bert import BERT
 from embaudit.loaders import ask_loader, parse_loader
 from embaudit.model.architecture import Role
-from embaudit.predicting import read_repository
+from embaudit.reading import read_repository
 
 LOADERS = ("transformers==5.23.0", "transformers", "sentence-transformers==6.2.0", "tei==1.9.3", "tei")
 SERVED = {

@@ -13,7 +13,6 @@ from embaudit.errors import SourceError
 from embaudit.loaders import LoaderRequest, ask_loader
 from embaudit.mapping import map_tensors
 from embaudit.model.checkpoint import Checkpoint
-from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
 from embaudit.model.facts import (
     Absent,
@@ -24,7 +23,6 @@ from embaudit.model.facts import (
     Loads,
     UnreadableFile,
     ValueScans,
-    WeightFiles,
 )
 from embaudit.model.files import FileEntry, FileState, Snapshot
 from embaudit.model.limits import Limits
@@ -32,14 +30,7 @@ from embaudit.model.prediction import LoadPrediction
 from embaudit.model.repository import Repository
 from embaudit.model.tensor_map import Depth, TensorMap
 from embaudit.model.weights import same_model_pairs
-from embaudit.predicting import UNREADABLE, unreadable
-from embaudit.reading import (
-    checkpoint_names,
-    orphan_shards,
-    read_checkpoint,
-    read_declaration,
-    read_indexes,
-)
+from embaudit.reading import UNREADABLE, read_repository, unreadable
 from embaudit.values import file_digest, git_blob_sha1, scan_many
 
 
@@ -62,53 +53,18 @@ class Collector:
         )
 
     def _snapshot_facts(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
-        yield snapshot
-        declaration = read_declaration(snapshot, self.limits)
-        yield declaration
-        indexes = read_indexes(snapshot, self.limits)
-        names = checkpoint_names(snapshot, indexes)
-        yield WeightFiles(checkpoints=names, orphan_shards=orphan_shards(snapshot, indexes))
-        read = tuple(self._checkpoints(snapshot, names))
-        yield from read
-        checkpoints = {fact.name: fact for fact in read if isinstance(fact, Checkpoint)}
-        yield from self._load_facts(snapshot, declaration, read)
-        yield from self._format_facts(checkpoints)
-        yield from self._content_facts(snapshot, checkpoints)
+        repository = read_repository(snapshot, self.limits, exact=self.depth is not Depth.HEADERS)
+        yield from _repository_facts(repository)
+        yield from self._load_facts(repository)
+        yield from self._format_facts(repository.checkpoints)
+        yield from self._content_facts(snapshot, repository.checkpoints)
 
-    def _checkpoints(
-        self, snapshot: Snapshot, names: Iterable[str]
-    ) -> Iterator[Checkpoint | UnreadableFile | Absent]:
-        for name in names:
-            if snapshot.files[name].state is not FileState.PRESENT:
-                # Told of the snapshot already: EMB006, EMB007.
-                yield Absent(kind=Checkpoint, reason=f"{name} is not at hand")
-                continue
-            read = self._checkpoint(snapshot, name)
-            yield read
-            if isinstance(read, UnreadableFile):
-                yield Absent(kind=Checkpoint, reason=f"{name} was not read")
-
-    def _checkpoint(self, snapshot: Snapshot, name: str) -> Checkpoint | UnreadableFile:
-        try:
-            return read_checkpoint(snapshot, name, self.limits)
-        except UNREADABLE as error:
-            return unreadable(name, error)
-
-    def _load_facts(
-        self, snapshot: Snapshot, declaration: Declaration, read: Iterable[Fact | Absent]
-    ) -> Iterator[Fact | Absent]:
+    def _load_facts(self, repository: Repository) -> Iterator[Fact | Absent]:
         if not self.loaders:
             reason = "no loader was asked about"
             yield Absent(kind=LoadPrediction, reason=reason)
             yield Absent(kind=Loads, reason=reason)
             return
-        facts = tuple(read)
-        repository = Repository(
-            snapshot=snapshot,
-            declaration=declaration,
-            checkpoints={fact.name: fact for fact in facts if isinstance(fact, Checkpoint)},
-            unreadable={fact.path: fact for fact in facts if isinstance(fact, UnreadableFile)},
-        )
         predictions = tuple(ask_loader(repository, request) for request in self.loaders)
         yield from predictions
         yield Loads(predictions=predictions)
@@ -171,6 +127,21 @@ class Collector:
             return
         old, new = (snapshot, other) if _is_newer(other, snapshot) else (other, snapshot)
         yield diff_snapshots(old, new, depth=self.depth, limits=self.limits, progress=self.progress)
+
+
+def _repository_facts(repository: Repository) -> Iterator[Fact | Absent]:
+    yield repository.snapshot
+    yield repository.declaration
+    yield repository.weights
+    for name in repository.weights.checkpoints:
+        if name in repository.checkpoints:
+            yield repository.checkpoints[name]
+        elif name in repository.unreadable:
+            yield repository.unreadable[name]
+            yield Absent(kind=Checkpoint, reason=f"{name} was not read")
+        else:
+            # Told of the snapshot already: EMB006, EMB007.
+            yield Absent(kind=Checkpoint, reason=f"{name} is not at hand")
 
 
 def _checked(snapshot: Snapshot, entry: FileEntry) -> ContentCheck:

@@ -7,6 +7,8 @@ must handle.
     ├── UsageError    an argument that is none of the values allowed (a ValueError too)
     ├── TargetError   the target is not understood, not found, not to be had offline
     ├── SourceError   the target is known, its bytes could not be read
+    │   ├── UnknownCommitError  a history does not hold the commit
+    │   └── NoContentError      the file is listed, and its source has no content for it
     ├── FormatError   bytes that do not follow their format; says where
     └── LimitError    bytes that would exceed a resource limit; says which
 
@@ -28,6 +30,14 @@ class TargetError(EmbauditError):
 
 class SourceError(EmbauditError):
     """The target exists, but its bytes could not be read."""
+
+
+class UnknownCommitError(SourceError):
+    """The history of a repository does not hold the commit: it was never there, or is there no more."""
+
+
+class NoContentError(SourceError):
+    """A file is listed, and its source has no content for it: a Git LFS object that was never uploaded."""
 
 
 class _LocatedError(EmbauditError):

@@ -2,18 +2,12 @@
 
 import os
 
-from embaudit.errors import FormatError, LimitError, SourceError, TargetError
 from embaudit.loaders import ask_loader, parse_loader
-from embaudit.model.facts import UnreadableFile
 from embaudit.model.files import Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.prediction import LoadPrediction
-from embaudit.model.repository import Repository
-from embaudit.reading import checkpoint_names, read_checkpoint, read_declaration, read_indexes
+from embaudit.reading import read_repository
 from embaudit.sources import open_snapshot
-
-UNREADABLE = (FormatError, LimitError, SourceError, TargetError)
-"""What reading a file of the repository may raise: its fault, so a finding and not an exception."""
 
 
 def predict_load(
@@ -44,25 +38,3 @@ def predict_load(
     return ask_loader(
         read_repository(open_snapshot(target, revision=revision, limits=limits), limits), request
     )
-
-
-def read_repository(snapshot: Snapshot, limits: Limits = DEFAULT_LIMITS) -> Repository:
-    """What loaders are shown of a snapshot: its settings and the header of every weight file."""
-    checkpoints, faults = {}, {}
-    for name in checkpoint_names(snapshot, read_indexes(snapshot, limits)):
-        try:
-            checkpoints[name] = read_checkpoint(snapshot, name, limits)
-        except UNREADABLE as error:
-            faults[name] = unreadable(name, error)
-    return Repository(
-        snapshot=snapshot,
-        declaration=read_declaration(snapshot, limits),
-        checkpoints=checkpoints,
-        unreadable=faults,
-    )
-
-
-def unreadable(path: str, error: Exception) -> UnreadableFile:
-    """The fact that one of `UNREADABLE` tells about a file."""
-    limit = error.limit if isinstance(error, LimitError) else ""
-    return UnreadableFile(path=path, problem=str(error), limit=limit)

@@ -124,6 +124,6 @@ def _commits(old: Snapshot, new: Snapshot) -> tuple[tuple[CommitInfo, ...], tupl
     if not isinstance(history, History):
         return (), ()
     try:
-        return history.commits_between(old.commit, new.commit), ()
+        return history.lineage(old.commit, new.commit).ahead, ()
     except EmbauditError as error:
         return (), (f"The commits between the two snapshots are not known: {error}",)

@@ -1,6 +1,6 @@
 """A file as its format reader sees it: a name, a size, and a way to read a span of bytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -15,11 +15,16 @@ class ByteView:
         path: Path inside the repository, for messages and for `TensorInfo.file`.
         size: Bytes of the file, as its source lists it.
         fetch: Reads the bytes from a start (included) to a stop (not included), both within the file.
+        expect: Told of many spans that are about to be read, for a file that is read over a network.
+        infers: Whether what follows from a directory may be inferred instead of read: over a network a
+            look at every record costs a request each.
     """
 
     path: str
     size: int
     fetch: Callable[[int, int], bytes]
+    expect: Callable[[Iterable[tuple[int, int]]], None] | None = None
+    infers: bool = False
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from `start` (included) to `stop` (not included), clipped to the file's end.

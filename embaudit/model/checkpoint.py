@@ -112,6 +112,8 @@ class Checkpoint:
         index: The shard index, if there is one.
         missing_files: Shards that the index names and the repository lacks.
         oddities: What the file's usual writers never write.
+        inferred: Storages whose place in the file follows from the zip's directory and was not looked up in
+            their local headers, as over a network at depth headers.
         reader: How values are reached; None for a checkpoint out of a report. Not part of equality.
     """
 
@@ -127,6 +129,7 @@ class Checkpoint:
     index: ShardIndex | None = None
     missing_files: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
+    inferred: int = 0
     reader: Reader | None = attrs.field(default=None, eq=False, repr=False)
 
     @property

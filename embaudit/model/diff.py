@@ -76,7 +76,10 @@ class SnapshotDiff:
         modified: Files whose contents differ, sorted by path.
         renamed: Files that moved with the same content.
         uncompared: Paths in both whose equality this depth could not establish (weights without a digest).
-        commits: The commits between the two, oldest first, where a source knows them.
+        commits: The commits that `new` has and `old` has not, oldest first, where a source knows them.
+        lost_commits: The commits that `old` has and `new` has not, oldest first: the history was rewritten,
+            or the two are on different branches.
+        unknown_commit: The commit of one snapshot that the history of the other does not know (any more).
         field_changes: Changes of JSON files, field by field.
         tensors: One map for each weight file that can be compared between the two.
         notes: What could not be compared, and why, one sentence each.
@@ -90,6 +93,8 @@ class SnapshotDiff:
     renamed: tuple[FileRename, ...] = ()
     uncompared: tuple[str, ...] = ()
     commits: tuple[CommitInfo, ...] = ()
+    lost_commits: tuple[CommitInfo, ...] = ()
+    unknown_commit: str | None = None
     field_changes: tuple[FieldChange, ...] = ()
     tensors: tuple[TensorMap, ...] = ()
     notes: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """The facts that rules are asked about, each a type of its own: a rule's signature is its needs."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import attrs
@@ -7,7 +8,8 @@ import attrs
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
-from embaudit.model.files import Snapshot
+from embaudit.model.files import CommitInfo, Snapshot
+from embaudit.model.frozen import frozen_mapping
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.tensor_map import TensorMap
 from embaudit.model.values import ValueScan
@@ -34,11 +36,13 @@ class UnreadableFile:
         path: Path inside the repository.
         problem: What is wrong, and where in the file.
         limit: The limit that it exceeds; empty if it is malformed.
+        no_content: Whether it is listed without a content: the hub lacks its LFS object.
     """
 
     path: str
     problem: str
     limit: str = ""
+    no_content: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +97,32 @@ class Loads:
     predictions: tuple[LoadPrediction, ...] = ()
 
 
+@attrs.frozen(kw_only=True)
+class LastCommits:
+    """Which commit last changed each weight file, where the snapshot has weights in several forms.
+
+    Attributes:
+        commits: Path to commit; what the history does not tell is left out.
+    """
+
+    commits: Mapping[str, CommitInfo] = attrs.field(converter=frozen_mapping)
+
+
+@attrs.frozen(kw_only=True)
+class LoadChange:
+    """What one loader would do with the older and with the newer of two snapshots.
+
+    Attributes:
+        before: With the older one.
+        after: With the newer one.
+        diff: What changed between the two.
+    """
+
+    before: LoadPrediction
+    after: LoadPrediction
+    diff: SnapshotDiff
+
+
 Fact = (
     Snapshot
     | Declaration
@@ -106,6 +136,8 @@ Fact = (
     | ValueScans
     | LoadPrediction
     | Loads
+    | LastCommits
+    | LoadChange
 )
 """The closed union of what a rule may ask for."""
 

@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Protocol, runtime_checkable
 
@@ -42,6 +42,8 @@ class FileState(str, enum.Enum):
     UNREADABLE = "unreadable"
     SPECIAL = "special"
     """A device, a socket, a pipe or a submodule: not a file."""
+    REFUSED = "refused"
+    """The hub lists it and gives it to nobody: the repository is disabled."""
 
     def __str__(self) -> str:
         return self.value
@@ -171,13 +173,118 @@ class CommitInfo:
     date: str = ""
 
 
+@attrs.frozen(kw_only=True)
+class Lineage:
+    """How two commits of one repository lie to one another.
+
+    Attributes:
+        ahead: The commits that the new one has and the old one has not, oldest first.
+        behind: The commits that the old one has and the new one has not, oldest first; empty if the old one
+            is an ancestor of the new one.
+    """
+
+    ahead: tuple[CommitInfo, ...] = ()
+    behind: tuple[CommitInfo, ...] = ()
+
+
 @runtime_checkable
 class History(Protocol):
     """A reader that also knows the commits of its repository."""
 
-    def commits_between(self, old: str, new: str) -> tuple[CommitInfo, ...]:
-        """The commits that `new` has and `old` has not, oldest first; both are 40 hex digits."""
+    def lineage(self, old: str, new: str) -> Lineage:
+        """How two commits, both 40 hex digits, lie to one another.
+
+        Raises:
+            UnknownCommitError: If the repository has no such commit (any more).
+            SourceError: If the history cannot be read.
+            LimitError: If it is longer than a limit.
+        """
         ...
+
+    def last_commits(self, paths: Iterable[str]) -> Mapping[str, CommitInfo]:
+        """The commit that last changed each file, as of the snapshot; what is not known is left out.
+
+        Raises:
+            SourceError: If the history cannot be read.
+            LimitError: If it is longer than a limit.
+        """
+        ...
+
+
+@attrs.frozen
+class Span:
+    """Some bytes of a file.
+
+    Attributes:
+        path: Path inside the repository.
+        start: First byte.
+        stop: Byte after the last one; may lie beyond the end of the file.
+    """
+
+    path: str
+    start: int
+    stop: int
+
+
+@runtime_checkable
+class FarReader(Reader, Protocol):
+    """A reader for which a read is a request over a network, so that it is told beforehand what is wanted.
+
+    `read` is meant for headers: it asks for more than it was told to, ahead of the span or, for one that ends
+    where the file ends, before it, and keeps what it has had, within bounds. `read_into` is meant for tensor
+    data: it asks for exactly its bytes, unless they are kept already.
+    """
+
+    def fetch(self, spans: Iterable[Span]) -> None:
+        """Have these bytes kept for the reads that follow: side by side, and neighbours in one request.
+
+        Nothing is raised for a span that cannot be had: the read that wants it will say so. What is more than
+        may be kept is left to the reads.
+        """
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class FlaggedFile:
+    """A file that a security scanner of the hub objects to.
+
+    Attributes:
+        path: Path inside the repository.
+        level: The hub's word: `unsafe`, `suspicious`, `caution`, ...
+    """
+
+    path: str
+    level: str
+
+
+@attrs.frozen(kw_only=True)
+class HubState:
+    """What the hub says of a repository beside its files.
+
+    Attributes:
+        key: The hub's own key of the repository (`_id`), which stays when a repository is renamed and differs
+            when another one takes its name; None if it was not told.
+        repo_id: The id under which the hub answers, which is not the one asked for after a rename.
+        asked_id: The id that was asked for.
+        redirected: Whether the hub redirected from the id that was asked for.
+        gated: `auto` or `manual` if access has to be asked for, else empty.
+        disabled: Whether the hub has closed the repository.
+        private: Whether only some may see it.
+        created: When the repository was made, ISO 8601; empty if it was not told.
+        scans_done: Whether the security scans of this commit are finished; None if it was not told.
+        flagged: The files that a scanner objects to, by path.
+    """
+
+    key: str | None = None
+    repo_id: str
+    asked_id: str
+    redirected: bool = False
+    gated: str = ""
+    disabled: bool = False
+    private: bool = False
+    created: str = ""
+    scans_done: bool | None = None
+    flagged: tuple[FlaggedFile, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -200,7 +307,7 @@ class Snapshot:
     """One state of a repository: a commit, a cached commit, or a folder as it is.
 
     Attributes:
-        source: Where it comes from: `folder`, `cache`, `git` or `memory`.
+        source: Where it comes from: `hub`, `folder`, `cache`, `git` or `memory`.
         repo_id: `org/name`, where the source knows it.
         revision: The branch, tag or hash as asked for, or None if none was.
         commit: 40 hex digits, or None if nothing says which commit this is.
@@ -208,6 +315,7 @@ class Snapshot:
         refs: Branches and tags that the source knows, name to commit.
         newer: Commits that the source knows to come after this one, oldest first.
         cache: For a cached snapshot, what lies beside it.
+        hub: For a snapshot of the hub, what the hub says beside the files.
         reader: How bytes are reached; None for a snapshot out of a report. Not part of equality.
     """
 
@@ -219,4 +327,5 @@ class Snapshot:
     refs: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
     newer: tuple[CommitInfo, ...] = ()
     cache: CacheState | None = None
+    hub: HubState | None = None
     reader: Reader | None = attrs.field(default=None, eq=False, repr=False)

@@ -37,6 +37,12 @@ class Limits:
         git_output_bytes: Bytes that one git command may print.
         git_blob_bytes: Bytes of one blob of a clone that may be unpacked to a temporary file, since git
             cannot read a part of a compressed object.
+        requests: Requests of one hub snapshot, redirects and repeats included. The largest repositories have
+            200 shards of two requests each; sampled values of 1,000 tensors take a few thousand.
+        received_bytes: Bytes that one hub snapshot may take off the network. Headers take kilobytes; 16 GiB
+            are a model of 8 billion parameters read at depth full.
+        kept_bytes: Bytes of a hub snapshot that are kept in memory for reads to come.
+        commits: Commits of a hub history that are listed to tell how two of them lie to one another.
         work_bytes: Bytes of tensor data held at once while values are compared, over all threads.
         repeated_bytes: Bytes of tensor values read in one call beyond the bytes of the files that hold them,
             because tensors are expanded, overlap or share storage. A checkpoint that names a tied embedding
@@ -60,6 +66,10 @@ class Limits:
     shards: int = 10_000
     git_output_bytes: int = 256 * MIB
     git_blob_bytes: int = 8 * GIB
+    requests: int = 20_000
+    received_bytes: int = 16 * GIB
+    kept_bytes: int = 64 * MIB
+    commits: int = 10_000
     work_bytes: int = 16 * MIB
     repeated_bytes: int = 16 * GIB
 

@@ -38,7 +38,7 @@ class AuditRecord:
 
     Attributes:
         target: What was audited, as asked for.
-        source: Where it came from: `folder`, `cache`, `git` or `memory`.
+        source: Where it came from: `hub`, `folder`, `cache`, `git` or `memory`.
         repo_id: `org/name`, where the source knows it.
         revision: The revision as asked for.
         commit: 40 hex digits, or None if nothing says which commit it is.

@@ -37,7 +37,8 @@ class Depth(str, enum.Enum):
 class Agreement(str, enum.Enum):
     """How the values of two tensors compare.
 
-    The two `*-in-sample` verdicts are what `Depth.SAMPLED` can say: nothing that was looked at differs.
+    The `in-sample` verdict is what `Depth.SAMPLED` can say: nothing that was looked at differs. The
+    `by-checksum` verdict needs no look at values at all.
     """
 
     NOT_COMPARED = "not-compared"
@@ -50,6 +51,9 @@ class Agreement(str, enum.Enum):
     """No element differs by more than the tolerance stated in `embaudit.values`."""
     DIFFERENT = "different"
     IDENTICAL_IN_SAMPLE = "identical-in-sample"
+    IDENTICAL_BY_CHECKSUM = "identical-by-checksum"
+    """Both storages have one size and one CRC-32 by their files' directories: proof against accidents, not
+    against intent."""
 
     def __str__(self) -> str:
         return self.value

@@ -35,6 +35,7 @@ class TensorInfo:
         stop: Byte after the last one they touch. `stop - start` equals `n_bytes` for contiguous tensors, is
             larger for strided ones, and 0 for empty ones.
         byte_order: `little` or `big`, as the file was written.
+        storage_crc: CRC-32 of the whole storage as the file's directory claims it; None if it claims none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class TensorInfo:
     start: int
     stop: int
     byte_order: str = "little"
+    storage_crc: int | None = None
 
     @property
     def n_elements(self) -> int:

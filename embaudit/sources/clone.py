@@ -9,18 +9,18 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
 
 from embaudit.errors import SourceError
-from embaudit.model.files import CommitInfo, FileEntry, FileState, Snapshot, kind_of
+from embaudit.model.files import CommitInfo, FileEntry, FileState, Lineage, Snapshot, kind_of
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.sources.base import ListedSource, shown
 from embaudit.sources.clone_tree import LINK_MODE, SUBMODULE_MODE, TreeRow, parse_tree, tree_links
 from embaudit.sources.git import Git
-from embaudit.sources.history import commits_between, find_commit, newer_commits, read_refs
+from embaudit.sources.history import commits_between, find_commit, last_commits, newer_commits, read_refs
 from embaudit.sources.lfs import POINTER_BYTES, LfsPointer, parse_pointer
 from embaudit.sources.links import Boundary
 from embaudit.sources.local import LocalFile, LocalFiles, OpenFile, open_regular
@@ -71,20 +71,33 @@ class CloneSource(ListedSource):
             )
         )
         self._git = git
+        self._commit = commit
         self._unpacked = _Unpacked(git, limits.git_blob_bytes)
         self._blobs = {path: listed.blob for path, listed in listing.items() if listed.blob is not None}
         self._lfs = LocalFiles(
             {path: listed.lfs for path, listed in listing.items() if listed.lfs is not None}
         )
 
-    def commits_between(self, old: str, new: str) -> tuple[CommitInfo, ...]:
-        """The commits that `new` has and `old` has not, oldest first; both are full hashes.
+    def lineage(self, old: str, new: str) -> Lineage:
+        """How two commits lie to one another; both are full hashes.
 
         Raises:
-            SourceError: If the clone does not know one of them.
+            UnknownCommitError: If the clone does not hold one of them.
+            SourceError: If one is not a full hash.
             LimitError: If there are too many to list within `limits.git_output_bytes`.
         """
-        return commits_between(self._git, old, new)
+        return Lineage(
+            ahead=commits_between(self._git, old, new), behind=commits_between(self._git, new, old)
+        )
+
+    def last_commits(self, paths: Iterable[str]) -> dict[str, CommitInfo]:
+        """The commit that last changed each path, as of this one.
+
+        Raises:
+            SourceError: If the clone cannot be read.
+            LimitError: If git prints too much.
+        """
+        return last_commits(self._git, self._commit, paths)
 
     def _fill(self, path: str, start: int, buffer: memoryview) -> None:
         row = self._blobs.get(path)

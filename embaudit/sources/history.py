@@ -2,10 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from embaudit.errors import SourceError, TargetError
+from embaudit.errors import SourceError, TargetError, UnknownCommitError
 from embaudit.model.files import CommitInfo
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.sources.base import shown
@@ -135,20 +135,37 @@ def commits_between(git: Git, old: str, new: str) -> tuple[CommitInfo, ...]:
     """The commits that `new` has and `old` has not, oldest first; both are full hashes.
 
     Raises:
-        SourceError: If one of them is not a full hash, or the clone does not hold it.
+        UnknownCommitError: If the clone does not hold one of them.
+        SourceError: If one of them is not a full hash.
         LimitError: If there are too many.
     """
     for commit in (old, new):
         if not _HASH.fullmatch(commit):
             raise SourceError(f"'{shown(commit)}' is not a full commit hash")
         if _rev_parse(git, f"{commit}^{{commit}}") is None:
-            raise SourceError(f"{git} does not hold commit {commit}")
+            raise UnknownCommitError(f"{git} does not hold commit {commit}")
     return _rev_list(git, new, f"^{old}")
 
 
-def _rev_list(git: Git, *arguments: str) -> tuple[CommitInfo, ...]:
+def last_commits(git: Git, commit: str, paths: Iterable[str]) -> dict[str, CommitInfo]:
+    """The commit that last changed each path, as of a commit; paths that no commit changed are left out.
+
+    Raises:
+        SourceError: If the clone cannot be read.
+        LimitError: If git prints too much.
+    """
+    found: dict[str, CommitInfo] = {}
+    for path in paths:
+        # A pathspec could hold magic and patterns: `:(literal)` takes the path as it stands.
+        changed = _rev_list(git, "--max-count=1", commit, paths=(f":(literal){path}",))
+        if changed:
+            found[path] = changed[0]
+    return found
+
+
+def _rev_list(git: Git, *arguments: str, paths: Iterable[str] = ()) -> tuple[CommitInfo, ...]:
     printed = git.demand(
-        "rev-list", "--topo-order", "--reverse", "--encoding=UTF-8", _FORMAT, *arguments, "--"
+        "rev-list", "--topo-order", "--reverse", "--encoding=UTF-8", _FORMAT, *arguments, "--", *paths
     )
     # Before each formatted line rev-list prints `commit <hash>`.
     lines = printed.decode("utf-8", "replace").split("\n")[1::2]

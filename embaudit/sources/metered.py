@@ -1,11 +1,13 @@
 """Counting what reading costs: calls and bytes, for the report and for tests that hold a budget."""
 
 import threading
+from collections.abc import Iterable, Mapping
+from typing import Protocol, runtime_checkable
 
 import attrs
 
 from embaudit.errors import SourceError
-from embaudit.model.files import CommitInfo, History, Reader, Snapshot
+from embaudit.model.files import CommitInfo, History, Lineage, Reader, Snapshot
 
 
 class Meter:
@@ -61,13 +63,26 @@ class MeteredHistory(MeteredReader):
         super().__init__(reader, meter)
         self._history = history
 
-    def commits_between(self, old: str, new: str) -> tuple[CommitInfo, ...]:
+    def lineage(self, old: str, new: str) -> Lineage:
         """As the history inside does."""
-        return self._history.commits_between(old, new)
+        return self._history.lineage(old, new)
+
+    def last_commits(self, paths: Iterable[str]) -> Mapping[str, CommitInfo]:
+        """As the history inside does."""
+        return self._history.last_commits(paths)
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A reader that counts for itself, since it knows what a read costs: requests, and bytes on a network."""
+
+    meter: Meter
 
 
 def metered(snapshot: Snapshot) -> tuple[Snapshot, Meter]:
     """The same snapshot with every read counted, and the meter that counts.
+
+    A reader that counts for itself keeps its own meter, which counts from when the source was opened.
 
     Raises:
         SourceError: If the snapshot has no reader: it comes out of a report, not out of a source.
@@ -75,6 +90,8 @@ def metered(snapshot: Snapshot) -> tuple[Snapshot, Meter]:
     reader = snapshot.reader
     if reader is None:
         raise SourceError("this snapshot comes without its bytes: it was not opened from a source")
+    if isinstance(reader, Metered):
+        return snapshot, reader.meter
     meter = Meter()
     counted = (
         MeteredHistory(reader, reader, meter) if isinstance(reader, History) else MeteredReader(reader, meter)

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from embaudit.model.tensors import TensorInfo
-from embaudit.predicting import read_repository
+from embaudit.reading import read_repository
 from embaudit.sources import open_snapshot
 
 

@@ -15,7 +15,7 @@ import pytest
 from embaudit.loaders import ask_loader, parse_loader
 from embaudit.model.prediction import LoadPrediction, Outcome
 from embaudit.model.repository import Repository
-from embaudit.predicting import read_repository
+from embaudit.reading import read_repository
 from embaudit.sources import open_snapshot
 from embaudit.testing.module_repositories import REPOSITORIES, build_repository
 

@@ -16,7 +16,7 @@ from embaudit.model.declaration import Declaration
 from embaudit.model.facts import UnreadableFile
 from embaudit.model.prediction import LoadPrediction, Outcome
 from embaudit.model.repository import Repository
-from embaudit.predicting import read_repository
+from embaudit.reading import read_repository
 from embaudit.sources import open_snapshot
 from embaudit.testing.facts import make_checkpoint, make_snapshot, make_tensor
 from embaudit.testing.module_repositories import build_repository

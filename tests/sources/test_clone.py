@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from embaudit.errors import LimitError, SourceError, TargetError
-from embaudit.model.files import FileState, History, Snapshot
+from embaudit.model.files import FileState, History, Lineage, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS
 from embaudit.sources import git as git_module
 from embaudit.sources import open_snapshot
@@ -144,7 +144,7 @@ def test_newer_commits_are_those_that_come_after(clone: Any) -> None:
     assert newer(first) == [second]
 
 
-def test_commits_between_are_those_of_git_log(clone: Any) -> None:
+def test_lineage_is_that_of_git_log(clone: Any) -> None:
     """The commits that one has and the other has not, oldest first, with title and date as git logs them."""
     first = clone.commit({"a": b"1"}, "one")
     clone.commit({"a": b"2"}, "two: tücke\n\nand a body")
@@ -155,20 +155,21 @@ def test_commits_between_are_those_of_git_log(clone: Any) -> None:
     history = snapshot.reader
 
     assert isinstance(history, History)
-    between = history.commits_between(first, last)
+    between = history.lineage(first, last).ahead
     assert [f"{info.commit}\t{info.title}\t{info.date}" for info in between] == oracle
-    assert history.commits_between(last, first) == history.commits_between(last, last) == ()
+    assert history.lineage(last, first) == Lineage(behind=between)
+    assert history.lineage(last, last) == Lineage()
 
 
 @pytest.mark.parametrize("commit", ["main", "f" * 40, "--all", "F" * 40], ids=str)
-def test_commits_between_takes_known_hashes_only(clone: Any, commit: str) -> None:
+def test_lineage_takes_known_hashes_only(clone: Any, commit: str) -> None:
     """What is not a full hash that the clone holds is an error."""
     head = clone.commit({"a": b"1"})
     reader = opened(clone).reader
 
     for pair in ((head, commit), (commit, head)):
         with pytest.raises(SourceError, match=r"not a full commit hash|does not hold commit"):
-            reader.commits_between(*pair)
+            reader.lineage(*pair)
 
 
 def test_lfs_pointers_are_resolved_from_the_store(clone: Any) -> None:
@@ -322,7 +323,7 @@ def test_replaced_and_grafted_objects_are_not_believed(clone: Any) -> None:
 
     assert clone.git("cat-file", "blob", honest) == "forged"
     assert snapshot.reader.read("a", 0, 6) == b"honest"
-    assert [info.commit for info in snapshot.reader.commits_between(first, last)] == [last]
+    assert [info.commit for info in snapshot.reader.lineage(first, last).ahead] == [last]
     assert [info.commit for info in opened(clone, first).newer] == [last]
 
 
@@ -388,12 +389,12 @@ def test_no_program_that_a_clone_names_ever_runs(clone: Any, tmp_path: Path) -> 
     snapshot = opened(clone)
     for path in ("a", "model.bin", "small"):
         snapshot.reader.read(path, 0, 1)
-    snapshot.reader.commits_between(first, snapshot.commit)
+    snapshot.reader.lineage(first, snapshot.commit)
     opened(clone, first)
     with pytest.raises(TargetError):
         opened(clone, "nothing")
     with pytest.raises(SourceError):
-        snapshot.reader.commits_between(first, "f" * 40)
+        snapshot.reader.lineage(first, "f" * 40)
 
     assert not sprung.exists()
     assert snapshot.files["gone"].state is FileState.UNREADABLE
