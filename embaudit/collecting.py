@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import attrs
 
-from embaudit.diffing import diff_snapshots
-from embaudit.errors import SourceError
+from embaudit.diffing.lineage import relate
+from embaudit.diffing.snapshots import diff_related
+from embaudit.errors import LimitError, SourceError
 from embaudit.loaders import LoaderRequest, ask_loader
 from embaudit.mapping import map_tensors
 from embaudit.model.checkpoint import Checkpoint
@@ -20,18 +21,26 @@ from embaudit.model.facts import (
     ContentCheck,
     Fact,
     Facts,
+    LastCommits,
+    LoadChange,
+    LoadChanges,
     Loads,
     UnreadableFile,
     ValueScans,
 )
-from embaudit.model.files import FileEntry, FileState, Snapshot
+from embaudit.model.files import FileEntry, FileState, History, Snapshot
 from embaudit.model.limits import Limits
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.repository import Repository
-from embaudit.model.tensor_map import Depth, TensorMap
+from embaudit.model.tensor_map import Agreement, Depth, TensorMap
+from embaudit.model.weight_forms import weight_forms
 from embaudit.model.weights import same_model_pairs
 from embaudit.reading import UNREADABLE, read_repository, unreadable
 from embaudit.values import file_digest, git_blob_sha1, scan_many
+
+MAX_DATED_FILES = 500
+"""Files whose last commits are asked for. The largest sharded models have 200 files in each of two forms,
+and a clone is asked about one after another."""
 
 
 @attrs.frozen(kw_only=True)
@@ -45,29 +54,36 @@ class Collector:
 
     def collect(self, snapshot: Snapshot, other: Snapshot | None) -> Facts:
         """Every fact that can be had, and why the others cannot."""
+        repository = self._read(snapshot)
+        predictions = self._predict(repository)
+        found = [*self._snapshot_facts(repository, predictions)]
+        found += [*_history_facts(snapshot, found)]
+        found += self._diff_facts(snapshot, other, predictions)
         # A file that cannot be read is told once, however many stages meet it.
-        gathered = tuple(_once([*self._snapshot_facts(snapshot), *self._diff_facts(snapshot, other)]))
+        gathered = tuple(_once(found))
         return Facts(
             known=tuple(fact for fact in gathered if not isinstance(fact, Absent)),
             absent=tuple(fact for fact in gathered if isinstance(fact, Absent)),
         )
 
-    def _snapshot_facts(self, snapshot: Snapshot) -> Iterator[Fact | Absent]:
-        repository = read_repository(snapshot, self.limits, exact=self.depth is not Depth.HEADERS)
-        yield from _repository_facts(repository)
-        yield from self._load_facts(repository)
-        yield from self._format_facts(repository.checkpoints)
-        yield from self._content_facts(snapshot, repository.checkpoints)
+    def _read(self, snapshot: Snapshot) -> Repository:
+        return read_repository(snapshot, self.limits, exact=self.depth is not Depth.HEADERS)
 
-    def _load_facts(self, repository: Repository) -> Iterator[Fact | Absent]:
-        if not self.loaders:
-            reason = "no loader was asked about"
-            yield Absent(kind=LoadPrediction, reason=reason)
-            yield Absent(kind=Loads, reason=reason)
-            return
-        predictions = tuple(ask_loader(repository, request) for request in self.loaders)
+    def _predict(self, repository: Repository) -> tuple[LoadPrediction, ...]:
+        return tuple(ask_loader(repository, request) for request in self.loaders)
+
+    def _snapshot_facts(
+        self, repository: Repository, predictions: tuple[LoadPrediction, ...]
+    ) -> Iterator[Fact | Absent]:
+        yield from _repository_facts(repository)
         yield from predictions
-        yield Loads(predictions=predictions)
+        if predictions:
+            yield Loads(predictions=predictions)
+        else:
+            yield Absent(kind=LoadPrediction, reason=_NO_LOADER)
+            yield Absent(kind=Loads, reason=_NO_LOADER)
+        yield from self._format_facts(repository.checkpoints)
+        yield from self._content_facts(repository.snapshot, repository.checkpoints)
 
     def _format_facts(self, checkpoints: Mapping[str, Checkpoint]) -> Iterator[Fact | Absent]:
         for left, right in same_model_pairs(checkpoints):
@@ -79,7 +95,7 @@ class Collector:
                 yield Absent(kind=ComparedValues, reason=f"{left} and {right} were not compared: {error}")
                 continue
             yield tensors
-            if self.depth is Depth.HEADERS:
+            if self.depth is Depth.HEADERS and not tensors.tells_values:
                 yield Absent(kind=ComparedValues, reason="depth headers reads no values")
             else:
                 yield ComparedValues(tensors=tensors)
@@ -121,12 +137,44 @@ class Collector:
                 yield unreadable(entry.path, error)
                 yield Absent(kind=ContentCheck, reason=f"{entry.path} was not read")
 
-    def _diff_facts(self, snapshot: Snapshot, other: Snapshot | None) -> Iterator[SnapshotDiff | Absent]:
+    def _diff_facts(
+        self, snapshot: Snapshot, other: Snapshot | None, predictions: tuple[LoadPrediction, ...]
+    ) -> Iterator[Fact | Absent]:
+        """What changed, told from the older to the newer one where the sources know the order."""
         if other is None:
-            yield Absent(kind=SnapshotDiff, reason="no other snapshot was given to compare with")
+            reason = "no other snapshot was given to compare with"
+            yield Absent(kind=SnapshotDiff, reason=reason)
+            yield Absent(kind=LoadChanges, reason=reason)
             return
-        old, new = (snapshot, other) if _is_newer(other, snapshot) else (other, snapshot)
-        yield diff_snapshots(old, new, depth=self.depth, limits=self.limits, progress=self.progress)
+        relation = relate(other, snapshot)
+        told = relation.lineage is not None
+        turned = relation.is_backwards if told else _is_newer(other, snapshot)
+        old, new = (snapshot, other) if turned else (other, snapshot)
+        yield diff_related(
+            old,
+            new,
+            relation.turned() if turned else relation,
+            depth=self.depth,
+            limits=self.limits,
+            progress=self.progress,
+        )
+        yield self._load_changes(other, predictions, other_is_new=turned)
+
+    def _load_changes(
+        self, other: Snapshot, predictions: tuple[LoadPrediction, ...], *, other_is_new: bool
+    ) -> LoadChanges | Absent:
+        if not predictions:
+            return Absent(kind=LoadChanges, reason=_NO_LOADER)
+        try:
+            others = self._predict(self._read(other))
+        except UNREADABLE as error:
+            return Absent(kind=LoadChanges, reason=f"the other snapshot could not be read: {error}")
+        olds, news = (predictions, others) if other_is_new else (others, predictions)
+        pairs = zip(olds, news, strict=True)
+        return LoadChanges(changes=tuple(LoadChange(before=old, after=new) for old, new in pairs))
+
+
+_NO_LOADER = "no loader was asked about"
 
 
 def _repository_facts(repository: Repository) -> Iterator[Fact | Absent]:
@@ -140,8 +188,35 @@ def _repository_facts(repository: Repository) -> Iterator[Fact | Absent]:
             yield repository.unreadable[name]
             yield Absent(kind=Checkpoint, reason=f"{name} was not read")
         else:
-            # Told of the snapshot already: EMB006, EMB007.
+            # Told of the snapshot already: EMB006, EMB007, EMB021.
             yield Absent(kind=Checkpoint, reason=f"{name} is not at hand")
+
+
+def _history_facts(snapshot: Snapshot, found: Iterable[Fact | Absent]) -> Iterator[Fact | Absent]:
+    """Which commits the weights come from, where there are several forms of them to tell apart."""
+    files = weight_forms(snapshot.files).files
+    history: object = snapshot.reader
+    if not files:
+        yield Absent(kind=LastCommits, reason="the snapshot holds its weights in one form")
+    elif not isinstance(history, History):
+        yield Absent(kind=LastCommits, reason=f"a {snapshot.source} does not know the history of its files")
+    elif len(files) > MAX_DATED_FILES:
+        yield Absent(kind=LastCommits, reason=f"the weights are in {len(files)} files, too many to ask about")
+    else:
+        same = tuple(
+            (fact.tensors.left, fact.tensors.right)
+            for fact in found
+            if isinstance(fact, ComparedValues) and _is_proven(fact.tensors)
+        )
+        try:
+            yield LastCommits(commits=history.last_commits(files), same_values=same)
+        except (SourceError, LimitError) as error:
+            yield Absent(kind=LastCommits, reason=f"the history of the files is not known: {error}")
+
+
+def _is_proven(tensors: TensorMap) -> bool:
+    """Whether all values of two checkpoints were compared and are identical."""
+    return tensors.same_model and all(pair.values is Agreement.IDENTICAL for pair in tensors.pairs)
 
 
 def _checked(snapshot: Snapshot, entry: FileEntry) -> ContentCheck:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 
+import attrs
+
 from embaudit.collecting import Collector
 from embaudit.loaders import parse_loader
 from embaudit.model.checkpoint import Checkpoint
@@ -18,7 +20,7 @@ from embaudit.model.tensor_map import Depth, TensorMap
 from embaudit.report import AuditReport
 from embaudit.rules import ask_rules, without
 from embaudit.sources import open_snapshot
-from embaudit.sources.metered import metered
+from embaudit.sources.metered import Meter, metered
 from embaudit.version import VERSION
 
 Target = str | os.PathLike[str] | Snapshot
@@ -41,7 +43,8 @@ def audit(  # noqa: PLR0913 - the public contract names them
         target: What to audit: a folder, `cache:org/name@revision`, `PATH@revision` of a clone, or a snapshot.
         revision: The revision, where the target does not name it.
         against: Another snapshot of the same model. What changed is told from the older to the newer one
-            where the sources know the order, otherwise from `against` to the target.
+            where the sources know the order, otherwise from `against` to the target; of equal contents only
+            one is read.
         loaders: Loaders whose behaviour is predicted, each with its versions: `transformers`, `tei==1.5.0`,
             `sentence-transformers>=5`; `embaudit.predict_load` has the whole grammar. None asks about none.
         depth: `headers` reads no tensor data, `sampled` a few KiB of each tensor, `full` all of it.
@@ -62,12 +65,12 @@ def audit(  # noqa: PLR0913 - the public contract names them
     depth, rules = Depth.parse(depth), without(ignore)
     asked = (loaders,) if isinstance(loaders, str) else tuple(loaders or ())
     requests = tuple(parse_loader(loader) for loader in dict.fromkeys(asked))
-    snapshot, meter = metered(open_snapshot(target, revision=revision, limits=limits))
-    other, other_meter = (None, None) if against is None else metered(open_snapshot(against, limits=limits))
+    opened = _Opened.of(target, revision, limits)
+    others = () if against is None else (_Opened.of(against, None, limits),)
+    snapshot = opened.snapshot
     collector = Collector(depth=depth, loaders=requests, limits=limits, progress=progress)
-    facts = collector.collect(snapshot, other)
+    facts = collector.collect(snapshot, others[0].snapshot if others else None)
     findings, skipped = ask_rules(rules, facts)
-    meters = [each for each in (meter, other_meter) if each is not None]
     return AuditReport(
         target=_name_of(target, revision),
         source=snapshot.source,
@@ -86,11 +89,36 @@ def audit(  # noqa: PLR0913 - the public contract names them
         diff=facts.one(SnapshotDiff),
         findings=findings,
         skipped=skipped,
-        cost=Cost(
-            requests=sum(each.requests for each in meters),
-            bytes_read=sum(each.bytes_read for each in meters),
-            seconds=time.perf_counter() - began,
-        ),
+        cost=_cost((opened, *others), time.perf_counter() - began),
+    )
+
+
+@attrs.frozen
+class _Opened:
+    """A snapshot, and its meter with what it had counted when this audit got it."""
+
+    snapshot: Snapshot
+    meter: Meter
+    requests_before: int
+    bytes_before: int
+
+    @classmethod
+    def of(cls, target: Target, revision: str | None, limits: Limits) -> "_Opened":
+        """The snapshot of a target; what opening it costs counts, unless somebody else has opened it."""
+        opened = open_snapshot(target, revision=revision, limits=limits)
+        snapshot, meter = metered(opened)
+        if isinstance(target, Snapshot):
+            return cls(snapshot, meter, meter.requests, meter.bytes_read)
+        return cls(snapshot, meter, 0, 0)
+
+
+def _cost(every: Iterable[_Opened], seconds: float) -> Cost:
+    """What this audit added to the meters; two snapshots of one source may share one."""
+    meters = {id(each.meter): each for each in reversed(tuple(every))}.values()
+    return Cost(
+        requests=sum(each.meter.requests - each.requests_before for each in meters),
+        bytes_read=sum(each.meter.bytes_read - each.bytes_before for each in meters),
+        seconds=seconds,
     )
 
 

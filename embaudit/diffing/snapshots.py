@@ -11,11 +11,12 @@ import attrs
 
 from embaudit.diffing.documents import field_changes
 from embaudit.diffing.files import FileDiff, diff_files, file_change
+from embaudit.diffing.lineage import Relation, relate
 from embaudit.diffing.weights import WeightComparison
 from embaudit.errors import EmbauditError
 from embaudit.formats.fields import quoted
 from embaudit.model.diff import FieldChange, SnapshotDiff
-from embaudit.model.files import CommitInfo, History, Snapshot
+from embaudit.model.files import Lineage, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.tensor_map import Depth
 from embaudit.reading import read_document
@@ -42,6 +43,9 @@ def diff_snapshots(
     files of equal size are told apart by their headers, by sampled values, or at depth `full` by all their
     bytes, and are `uncompared` if that proves nothing. What cannot be read is a note, never an error.
 
+    The commits between the two are those that a clone's or the hub's history tells; `lost_commits` are those
+    that only `old` has, all of them if `new` is the older one.
+
     Args:
         old: The snapshot before.
         new: The snapshot after.
@@ -56,13 +60,26 @@ def diff_snapshots(
         LimitError: If a listing exceeds a limit.
     """
     depth = Depth.parse(depth)
-    old, new = _opened(old, limits), _opened(new, limits)
+    old, new = _opened(old, new, limits)
+    return diff_related(old, new, relate(old, new), depth=depth, limits=limits, progress=progress)
+
+
+def diff_related(
+    old: Snapshot,
+    new: Snapshot,
+    relation: Relation,
+    *,
+    depth: Depth,
+    limits: Limits,
+    progress: Callable[[int], None] | None,
+) -> SnapshotDiff:
+    """As `diff_snapshots`, for two snapshots of whose commits it is known already how they lie."""
     files = diff_files(old, new, depth, limits)
     comparison = WeightComparison(old=old, new=new, depth=depth, limits=limits, progress=progress)
     weights = comparison.run(files.touched)
     files = _with_proven(files, weights.differing, old, new)
     changes, document_notes = _diff_documents(old, new, (change.path for change in files.modified), limits)
-    commits, commit_notes = _commits(old, new)
+    lineage = relation.lineage or Lineage()
     return SnapshotDiff(
         old=old,
         new=new,
@@ -71,15 +88,19 @@ def diff_snapshots(
         modified=files.modified,
         renamed=files.renamed,
         uncompared=files.uncompared,
-        commits=commits,
+        commits=lineage.ahead,
+        lost_commits=lineage.behind,
+        unknown_commit=relation.unknown_commit,
         field_changes=changes,
         tensors=weights.tensors,
-        notes=_bounded((*commit_notes, *files.notes, *document_notes, *weights.notes)),
+        notes=_bounded((*relation.notes, *files.notes, *document_notes, *weights.notes)),
     )
 
 
-def _opened(target: SnapshotTarget, limits: Limits) -> Snapshot:
-    return target if isinstance(target, Snapshot) else open_snapshot(target, limits=limits)
+def _opened(old: SnapshotTarget, new: SnapshotTarget, limits: Limits) -> tuple[Snapshot, Snapshot]:
+    """Both snapshots; what one of them has read of equal content the other one does not ask for again."""
+    after = open_snapshot(new, limits=limits)
+    return open_snapshot(old, limits=limits), after
 
 
 def _with_proven(files: FileDiff, differing: frozenset[str], old: Snapshot, new: Snapshot) -> FileDiff:
@@ -114,16 +135,3 @@ def _diff_documents(
 def _bounded(notes: tuple[str, ...]) -> tuple[str, ...]:
     left_out = len(notes) - MAX_NOTES
     return (*notes[:MAX_NOTES], f"{left_out} more notes are not told") if left_out > 0 else notes
-
-
-def _commits(old: Snapshot, new: Snapshot) -> tuple[tuple[CommitInfo, ...], tuple[str, ...]]:
-    """The commits between the two, where they are of one repository and the newer one's source knows it."""
-    history: object = new.reader
-    if old.commit is None or new.commit is None or old.repo_id != new.repo_id:
-        return (), ()
-    if not isinstance(history, History):
-        return (), ()
-    try:
-        return history.lineage(old.commit, new.commit).ahead, ()
-    except EmbauditError as error:
-        return (), (f"The commits between the two snapshots are not known: {error}",)

@@ -102,6 +102,7 @@ def join_shards(index: ShardIndex, shards: Sequence[Checkpoint], missing: Sequen
             *chain.from_iterable(shard.oddities for shard in shards),
             *_join_oddities(shards, repeated),
         ),
+        inferred=sum(shard.inferred for shard in shards),
     )
 
 

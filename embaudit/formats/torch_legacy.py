@@ -7,8 +7,11 @@ Source: `_legacy_save` and `_legacy_load` of
 https://github.com/pytorch/pytorch/blob/v2.13.0/torch/serialization.py.
 
 Where the pickles end is known only once they are read, so the file is read from its start in growing steps,
-which may reach into tensor data; beyond them, only the counts are read.
+which may reach into tensor data; beyond them, only the counts are read. Over a network, where each count is a
+request, none is read if the storages that the pickles describe fill the rest of the file exactly.
 """
+
+from collections.abc import Iterator
 
 from embaudit.errors import FormatError
 from embaudit.formats.pickle_nodes import DictNode, PersistentId, Pickled, PickleValue
@@ -47,7 +50,12 @@ def parse_torch_legacy(view: ByteView, limits: Limits) -> Checkpoint:
     references = [reference for pickled in pickles for reference in pickled.persistent_ids]
     storages, strangers = resolve_storages(references, LEGACY_ITEMS)
     oddities += _untyped(view, references)
-    starts = _storage_starts(view, row.at, _keys(pickles[4].value), storages, oddities)
+    keys = _keys(pickles[4].value)
+    fits = view.infers and _fits(view, row.at, keys, storages)
+    if fits:
+        starts = dict(zip(keys, _data_starts(row.at, keys, storages), strict=True))
+    else:
+        starts = _storage_starts(view, row.at, keys, storages, oddities)
     places = Places(file=view.path, starts=starts, byte_order="little")
     found = find_tensors(pickles[3].value, places, row.at, limits)
     return Checkpoint(
@@ -61,6 +69,7 @@ def parse_torch_legacy(view: ByteView, limits: Limits) -> Checkpoint:
         state_dict=found.state_dict,
         containers=found.containers,
         oddities=(*oddities, *found.oddities),
+        inferred=len(starts) if fits else 0,
     )
 
 
@@ -116,10 +125,26 @@ def _keys(value: PickleValue) -> list[str]:
     return value
 
 
+def _fits(view: ByteView, at: int, keys: list[str], storages: dict[str, Storage]) -> bool:
+    """Whether the listed storages, each behind its count, fill the file from byte `at` to its end."""
+    n_bytes = sum(_COUNT_BYTES + storage.n_bytes for storage in storages.values())
+    return len(keys) == len(storages) and storages.keys() == set(keys) and at + n_bytes == view.size
+
+
+def _data_starts(at: int, keys: list[str], storages: dict[str, Storage]) -> Iterator[int]:
+    """The byte where each listed storage begins; the first count stands at byte `at`."""
+    for key in keys:
+        yield at + _COUNT_BYTES
+        at += _COUNT_BYTES + storages[key].n_bytes
+
+
 def _storage_starts(
     view: ByteView, at: int, keys: list[str], storages: dict[str, Storage], oddities: list[Oddity]
 ) -> dict[str, int]:
     """The byte of the file where each storage begins; the first count stands at byte `at`."""
+    if view.expect is not None and storages.keys() >= set(keys):
+        counts = ((start - _COUNT_BYTES, start) for start in _data_starts(at, keys, storages))
+        view.expect(span for span in counts if span[1] <= view.size)
     starts: dict[str, int] = {}
     for key in keys:
         storage = storages.get(key)

@@ -187,11 +187,13 @@ class Places:
         file: Path of the file inside the repository.
         starts: Storage key to the byte of the file where the storage begins.
         byte_order: `little` or `big`.
+        crcs: Storage key to the CRC-32 that the file claims; 0 where the writer left it out.
     """
 
     file: str
     starts: Mapping[str, int]
     byte_order: str
+    crcs: Mapping[str, int] = attrs.field(factory=dict)
 
 
 def read_call(call: Call) -> Dense | Parts | None:
@@ -251,6 +253,7 @@ def tensor_info(dense: Dense, name: str, places: Places, position: int) -> Tenso
     if extent and last > storage.last:
         _fail(name, position, f"bytes {first} to {last} of a storage of {storage.last} bytes")
     start = places.starts[storage.key] + min(first, storage.last)
+    crc = places.crcs.get(storage.key) or None
     return TensorInfo(
         name=name,
         dtype=dtype,
@@ -262,6 +265,8 @@ def tensor_info(dense: Dense, name: str, places: Places, position: int) -> Tenso
         start=start,
         stop=start + extent * item_bytes,
         byte_order=places.byte_order,
+        storage_crc=crc,
+        storage_bytes=None if crc is None else storage.n_bytes,
     )
 
 

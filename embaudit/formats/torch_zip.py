@@ -2,7 +2,9 @@
 
 Source: `_save` and `_load` of https://github.com/pytorch/pytorch/blob/v2.13.0/torch/serialization.py, and
 https://github.com/pytorch/pytorch/blob/v2.13.0/caffe2/serialize/inline_container.cc. Not a byte of a
-record of tensor data is read.
+record of tensor data is read. Over a network the records' places are inferred where they can be, so that in
+the usual case two reads are enough: one at the start (`data.pkl`) and one at the end (the directory, and the
+two records before it).
 """
 
 from collections.abc import Sequence
@@ -47,12 +49,14 @@ def parse_torch_zip(view: ByteView, limits: Limits) -> Checkpoint:
     directory = read_directory(view, limits)
     root = _root_of(directory.entries)
     pickle_name, data_folder = f"{root}/data.pkl", f"{root}/data/"
-    archive = locate_members(view, directory, _small_members(directory.entries, root, limits))
+    small = _small_members(directory.entries, root, limits)
+    archive = locate_members(view, directory, small, f"{root}/.storage_alignment")
     byte_order = _check_bookkeeping(archive, root)
     pickled, oddities = _read_data_pickle(archive, pickle_name, limits)
     storages, strangers = resolve_storages(pickled.persistent_ids, ZIP_ITEMS)
     starts = {key: _record_start(archive, data_folder, storage) for key, storage in storages.items()}
-    places = Places(file=view.path, starts=starts, byte_order=byte_order)
+    crcs = {key: archive.entries[data_folder + key].crc for key in storages}
+    places = Places(file=view.path, starts=starts, byte_order=byte_order, crcs=crcs)
     found = find_tensors(pickled.value, places, archive.entries[pickle_name].n_bytes, limits)
     reasons = (*strangers, *found.reasons, *_code_reasons(archive, root))
     oddities += [*archive.oddities, *found.oddities, *_stray_members(archive, root, starts)]
@@ -67,6 +71,7 @@ def parse_torch_zip(view: ByteView, limits: Limits) -> Checkpoint:
         state_dict=found.state_dict,
         containers=found.containers,
         oddities=tuple(oddities),
+        inferred=sum(data_folder + key in archive.inferred for key in storages),
     )
 
 

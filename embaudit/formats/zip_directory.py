@@ -45,6 +45,8 @@ _FULL32 = 0xFFFFFFFF
 _ZIP64_TAG = 1
 _MAX_ODDITIES = 20
 """Oddities of one archive that are told one by one."""
+_BEFORE_BYTES = 1024
+"""Asked for before a directory over a network: torch writes two small records there, of at most 200 bytes."""
 _EXTRA = Struct("<2H")
 _NUMBER64_BYTES = 8
 _DIRECTORY_ATTRIBUTE = 0x10
@@ -115,6 +117,8 @@ def read_directory(view: ByteView, limits: Limits) -> ZipDirectory:
             "",
             "zip_directory_bytes",
         )
+    if view.expect is not None:
+        view.expect([(max(0, end.start - _BEFORE_BYTES), end.stop)])
     entries = _read_entries(view.read(end.start, end.stop), end)
     _check_names(entries)
     oddities += [

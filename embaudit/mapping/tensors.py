@@ -4,11 +4,12 @@ Leaves names and ties to `embaudit.mapping.joining` and values to `embaudit.valu
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
 from embaudit.errors import TargetError
+from embaudit.mapping.checksums import judged_by_checksum
 from embaudit.mapping.joining import join_checkpoints
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.files import Reader, Snapshot
@@ -33,7 +34,9 @@ def map_tensors(
 
     Tensors are paired by name, by the naming rules of `embaudit.mapping.names`, and never by value. Of a
     training checkpoint only the state dict takes part. A name that has no partner only because the other
-    writer stored shared elements once is told as tied. Pairs of different shapes are never compared.
+    writer stored shared elements once is told as tied. Pairs of different shapes are never compared. Where
+    the files' directories hold checksums, as torch's zips do, these tell equal and changed tensors at depth
+    `headers` already, and stand behind a sample at depth `sampled`.
 
     Args:
         left: The one checkpoint; an older one, by custom.
@@ -54,7 +57,7 @@ def map_tensors(
     left, right = _opened(left, limits), _opened(right, limits)
     joined = join_checkpoints(left, right)
     if depth is Depth.HEADERS:
-        return joined
+        return attrs.evolve(joined, pairs=_by_checksums(joined.pairs, left, right, depth))
     comparable = [pair for pair in joined.pairs if pair.left_shape == pair.right_shape]
     left_reader, right_reader = _reader(left), _reader(right)
     jobs = [
@@ -62,12 +65,22 @@ def map_tensors(
     ]
     compared = compare_many(jobs, depth=depth, limits=limits, progress=progress)
     judged = {pair.left: _judged(pair, each) for pair, each in zip(comparable, compared, strict=True)}
-    pairs = tuple(judged.get(pair.left, pair) for pair in joined.pairs)
-    return attrs.evolve(joined, depth=depth, pairs=pairs)
+    pairs: Iterable[TensorPair] = (judged.get(pair.left, pair) for pair in joined.pairs)
+    if depth is Depth.SAMPLED:
+        pairs = _by_checksums(pairs, left, right, depth)
+    return attrs.evolve(joined, depth=depth, pairs=tuple(pairs))
 
 
 def _judged(pair: TensorPair, comparison: Comparison) -> TensorPair:
     return attrs.evolve(pair, **attrs.asdict(comparison, recurse=False))
+
+
+def _by_checksums(
+    pairs: Iterable[TensorPair], left: Checkpoint, right: Checkpoint, depth: Depth
+) -> tuple[TensorPair, ...]:
+    return tuple(
+        judged_by_checksum(pair, left.tensors[pair.left], right.tensors[pair.right], depth) for pair in pairs
+    )
 
 
 def _opened(target: CheckpointTarget, limits: Limits) -> Checkpoint:

@@ -112,8 +112,9 @@ class Checkpoint:
         index: The shard index, if there is one.
         missing_files: Shards that the index names and the repository lacks.
         oddities: What the file's usual writers never write.
-        inferred: Storages whose place in the file follows from the zip's directory and was not looked up in
-            their local headers, as over a network at depth headers.
+        inferred: Storages whose place in the file follows from the zip's directory, or from a legacy file's
+            pickles and size, and was not looked up in their local headers or counts, as over a network at
+            depth headers.
         reader: How values are reached; None for a checkpoint out of a report. Not part of equality.
     """
 

@@ -47,7 +47,7 @@ class UnreadableFile:
 
 @attrs.frozen(kw_only=True)
 class ComparedValues:
-    """A map whose values were compared, at depth sampled or full.
+    """A map that tells of values: they were compared, or the files' checksums were.
 
     Attributes:
         tensors: The map.
@@ -103,9 +103,11 @@ class LastCommits:
 
     Attributes:
         commits: Path to commit; what the history does not tell is left out.
+        same_values: Pairs of checkpoints, by name, whose values were all compared and are identical.
     """
 
     commits: Mapping[str, CommitInfo] = attrs.field(converter=frozen_mapping)
+    same_values: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -115,12 +117,21 @@ class LoadChange:
     Attributes:
         before: With the older one.
         after: With the newer one.
-        diff: What changed between the two.
     """
 
     before: LoadPrediction
     after: LoadPrediction
-    diff: SnapshotDiff
+
+
+@attrs.frozen(kw_only=True)
+class LoadChanges:
+    """What becomes of every loader that was asked about, from the older to the newer of two snapshots.
+
+    Attributes:
+        changes: In the order in which the loaders were asked about.
+    """
+
+    changes: tuple[LoadChange, ...] = ()
 
 
 Fact = (
@@ -137,7 +148,7 @@ Fact = (
     | LoadPrediction
     | Loads
     | LastCommits
-    | LoadChange
+    | LoadChanges
 )
 """The closed union of what a rule may ask for."""
 

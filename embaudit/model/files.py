@@ -295,11 +295,13 @@ class CacheState:
         other_commits: Other cached snapshots, oldest first by the time they were written.
         incomplete: Names of downloads that were interrupted (`blobs/*.incomplete`).
         absent: Files of the commit that the cache's own listing names and that were not downloaded.
+        written: When a file was last put into this snapshot, ISO 8601; empty if that is not known.
     """
 
     other_commits: tuple[CommitInfo, ...] = ()
     incomplete: tuple[str, ...] = ()
     absent: tuple[FileEntry, ...] = ()
+    written: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -329,3 +331,9 @@ class Snapshot:
     cache: CacheState | None = None
     hub: HubState | None = None
     reader: Reader | None = attrs.field(default=None, eq=False, repr=False)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every id that the repository is known to go by, old and new; empty if none is."""
+        told = (self.repo_id, *(() if self.hub is None else (self.hub.repo_id, self.hub.asked_id)))
+        return frozenset(name for name in told if name)

@@ -54,10 +54,15 @@ class GitTarget:
 Target = HubTarget | CacheTarget | PathTarget | GitTarget
 
 
+def is_repo_id(text: str) -> bool:
+    """Whether a text has the form of a repository's id, `org/name` or, for a few old ones, `name`."""
+    faulty = len(text) > _REPO_ID_MAX or "--" in text or ".." in text or text.endswith(".git")
+    return not faulty and _REPO_ID.fullmatch(text) is not None
+
+
 def _repo_and_revision(text: str, whole: str) -> tuple[str, str | None]:
     repo_id, at, revision = text.partition("@")
-    faulty = len(repo_id) > _REPO_ID_MAX or "--" in repo_id or ".." in repo_id or repo_id.endswith(".git")
-    if faulty or _REPO_ID.fullmatch(repo_id) is None:
+    if not is_repo_id(repo_id):
         raise TargetError(
             f"{whole!r} is not a target: expected org/name, cache:org/name, or a path like ./folder"
         )

@@ -50,6 +50,7 @@ class Agreement(str, enum.Enum):
     CLOSE = "close"
     """No element differs by more than the tolerance stated in `embaudit.values`."""
     DIFFERENT = "different"
+    """Anything else; or, where values were not looked at, other checksums of two whole storages."""
     IDENTICAL_IN_SAMPLE = "identical-in-sample"
     IDENTICAL_BY_CHECKSUM = "identical-by-checksum"
     """Both storages have one size and one CRC-32 by their files' directories: proof against accidents, not
@@ -64,7 +65,7 @@ class Comparison:
     """How the values of two tensors compare.
 
     Attributes:
-        values: The verdict; `not-compared` at depth `headers` or when the shapes differ.
+        values: The verdict; `not-compared` when the shapes differ, and at depth `headers` without checksums.
         cast: The cast that makes the values identical, from the wider type to the narrower: `float32 ->
             float16`; for a round trip, all three types. None if no cast does, or none is needed.
         max_abs_diff: Largest absolute difference over elements that are finite on both sides, at most the
@@ -160,8 +161,13 @@ class TensorMap:
         return tuple(pair for pair in self.pairs if pair.left_shape != pair.right_shape)
 
     @property
+    def tells_values(self) -> bool:
+        """Whether anything is known of the values of any pair."""
+        return any(pair.values is not Agreement.NOT_COMPARED for pair in self.pairs)
+
+    @property
     def changed(self) -> tuple[TensorPair, ...]:
-        """Pairs whose values were compared and found close or different."""
+        """Pairs whose values are known to differ: close or different, by a look at them or by checksums."""
         return tuple(pair for pair in self.pairs if pair.values in {Agreement.CLOSE, Agreement.DIFFERENT})
 
     @property

@@ -36,6 +36,7 @@ class TensorInfo:
             larger for strided ones, and 0 for empty ones.
         byte_order: `little` or `big`, as the file was written.
         storage_crc: CRC-32 of the whole storage as the file's directory claims it; None if it claims none.
+        storage_bytes: Bytes that the checksum is of: those of the whole storage; None where there is none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class TensorInfo:
     stop: int
     byte_order: str = "little"
     storage_crc: int | None = None
+    storage_bytes: int | None = None
 
     @property
     def n_elements(self) -> int:

@@ -10,6 +10,7 @@ from html import escape
 
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.diff import SnapshotDiff
+from embaudit.model.files import CommitInfo
 from embaudit.model.findings import Finding
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import AuditRecord
@@ -218,11 +219,30 @@ def _diff(diff: SnapshotDiff) -> str:
     )
     return (
         f"<h3>What changed from {_code(short(diff.old.commit))} to {_code(short(diff.new.commit))}</h3>"
+        + _commits("commit", diff.commits)
+        + _commits("lost commit", diff.lost_commits)
+        + _unknown_commit(diff)
         + _table(("change", "file", "kind"), files)
         + _table(("file", "setting", "old", "new", "why it matters"), fields)
         + "".join(_map(tensors) for tensors in diff.tensors)
         + "".join(f"<div>{_text(note)}</div>" for note in diff.notes)
     )
+
+
+def _commits(what: str, commits: Sequence[CommitInfo]) -> str:
+    """The newest commits, oldest first."""
+    rows = (
+        (_code(short(commit.commit)), _text(commit.date), _text(commit.title))
+        for commit in commits[-MAX_ROWS:]
+    )
+    return _table((what, "date", "title"), rows) + _left_out(len(commits))
+
+
+def _unknown_commit(diff: SnapshotDiff) -> str:
+    if diff.unknown_commit is None:
+        return ""
+    commit = _code(short(diff.unknown_commit))
+    return f"<div>commit {commit} is not known to the history of the other snapshot</div>"
 
 
 def _skipped(record: AuditRecord) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.diff import FieldChange, SnapshotDiff
+from embaudit.model.files import CommitInfo
 from embaudit.model.findings import Finding, Severity
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import LoadPrediction
@@ -23,6 +24,9 @@ MAX_ROWS = 40
 
 MAX_VALUE = 60
 """Characters of one setting's value."""
+
+MAX_TITLE = 100
+"""Characters of a commit's title."""
 
 MAX_ITEMS = 8
 """Items of a list that stands on one line."""
@@ -235,8 +239,10 @@ def _pair(pair: TensorPair) -> tuple[str, ...]:
 
 def _diff(diff: SnapshotDiff) -> Iterator[str]:
     yield f"from {short(diff.old.commit)} to {short(diff.new.commit)}"
-    for commit in diff.commits:
-        yield f"  commit {short(commit.commit)}  {commit.date}  {plain(commit.title)}".rstrip()
+    yield from _commits("commit", diff.commits)
+    yield from _commits("lost commit", diff.lost_commits)
+    if diff.unknown_commit is not None:
+        yield f"  commit {short(diff.unknown_commit)} is not known to the history of the other snapshot"
     rows = _file_rows(diff)
     yield from indented(table(("", "file", "kind", "size"), rows[:MAX_ROWS]))
     yield from indented(left_out(len(rows), MAX_ROWS))
@@ -247,6 +253,19 @@ def _diff(diff: SnapshotDiff) -> Iterator[str]:
         yield f"  {_map_summary(tensors)}"
     for note in diff.notes:
         yield f"  note: {plain(note)}"
+
+
+def _commits(what: str, commits: Sequence[CommitInfo]) -> Iterator[str]:
+    """The newest commits, oldest first, after how many older ones there are."""
+    if len(commits) > MAX_ROWS:
+        yield f"  {plural(len(commits) - MAX_ROWS, f'older {what}')}"
+    for commit in commits[-MAX_ROWS:]:
+        told = (f"{what} {short(commit.commit)}", plain(commit.date), _cut_title(commit.title))
+        yield f"  {'  '.join(told)}".rstrip()
+
+
+def _cut_title(title: str) -> str:
+    return plain(title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 4]} ...")
 
 
 def _file_rows(diff: SnapshotDiff) -> list[tuple[str, ...]]:

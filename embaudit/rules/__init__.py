@@ -1,11 +1,23 @@
 """Questions: functions from facts to findings, grouped by code.
 
-`EMB00x` the snapshot, `EMB01x` changes between two, `EMB10x` weight formats, `EMB11x` the layout of torch
-files, `EMB12x` shards, `EMB13x` content, `EMB14x` files that could not be read, `EMB20x` what one
-loader would do, `EMB22x` what several make of one repository.
+`EMB00x` the snapshot, `EMB01x` changes between two, `EMB02x` the hub and the history, `EMB10x` formats,
+`EMB11x` the layout of torch files, `EMB12x` shards, `EMB13x` content, `EMB14x` files that could not be read,
+`EMB20x` what one loader would do, `EMB22x` what several make of one repository.
 """
 
-from embaudit.rules import changes, content, formats, layout, loading, services, shards, snapshot
+from embaudit.rules import (
+    changes,
+    content,
+    formats,
+    history,
+    hub,
+    layout,
+    loading,
+    services,
+    shards,
+    snapshot,
+    updates,
+)
 from embaudit.rules.registry import RULES, Rule, ask_rules, rule, without
 
 __all__ = [
@@ -15,11 +27,14 @@ __all__ = [
     "changes",
     "content",
     "formats",
+    "history",
+    "hub",
     "layout",
     "loading",
     "rule",
     "services",
     "shards",
     "snapshot",
+    "updates",
     "without",
 ]

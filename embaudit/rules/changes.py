@@ -10,7 +10,7 @@ from embaudit.model.frozen import JSON
 from embaudit.model.tensor_map import Agreement, TensorMap
 from embaudit.model.weights import preferred_weights
 from embaudit.model.words import plural
-from embaudit.rules.evidence import listed
+from embaudit.rules.evidence import listed, some
 from embaudit.rules.registry import rule
 
 
@@ -48,8 +48,13 @@ def _relation(maps: list[TensorMap]) -> str:
         return "The two files could not be compared."
     if not maps[0].same_model:
         return "The two files do not hold the same tensors; see the comparison."
-    if any(pair.values is Agreement.NOT_COMPARED for pair in maps[0].pairs):
+    verdicts = {pair.values for pair in maps[0].pairs}
+    if Agreement.NOT_COMPARED in verdicts:
         return "Both hold the same names, dtypes and shapes; values were not compared."
+    if Agreement.IDENTICAL_IN_SAMPLE in verdicts:
+        return "Both hold the same names, dtypes and shapes, and the same values in all samples."
+    if Agreement.IDENTICAL_BY_CHECKSUM in verdicts:
+        return "Both hold the same tensors with the same values, by the checksums in their directories."
     return (
         "Both hold the same tensors with the same values, so vectors that change with the revision"
         " come from how a loader reads one of the files."
@@ -88,17 +93,22 @@ def weights_changed(diff: SnapshotDiff) -> Iterator[Observation]:
     """The weights differ between the two snapshots.
 
     Tensors that appeared, disappeared, or have another dtype, shape or other values. Values are compared at
-    depth sampled or full only.
+    depth sampled or full; at depth headers, torch's zips tell by the checksums in their directories.
     """
     for each in diff.tensors:
         if each.same_model:
             continue
         yield Observation(
-            message=f"`{each.left}` and `{each.right}` differ: {differences(each)}.",
+            message=f"`{each.left}` and `{each.right}` differ: {differences(each)}.{_changed_names(each)}",
             where=Where(path=each.right),
             evidence=difference_evidence(each),
             remedy="Recompute stored embeddings if you move between these snapshots.",
         )
+
+
+def _changed_names(tensors: TensorMap) -> str:
+    names = [pair.left for pair in tensors.changed]
+    return f" Other values: {some(names)}." if names else ""
 
 
 @rule("EMB013", Severity.INFO)
@@ -123,7 +133,8 @@ def weight_file_changed(diff: SnapshotDiff) -> Iterator[Observation]:
     Its digest or size is another one, but only headers were read and they are equal, or it could not be
     compared, or it is of a format that is not read. Files that disappeared count; ones that appeared are
     information. What the tensors do tell is EMB012. At depth full, equal tensors in other bytes (another
-    order, other metadata) are information.
+    order, other metadata) are information. Equal checksums in the directories of torch's zips are no such
+    proof: no loader checks them, so that a value patched in place keeps its checksum.
     """
     compared = {each.left: each for each in diff.tensors if each.left == each.right}
     told = {name for name, each in compared.items() if not each.same_model}
@@ -142,6 +153,7 @@ def weight_file_changed(diff: SnapshotDiff) -> Iterator[Observation]:
 
 
 _WEIGHTS = {FileKind.WEIGHTS, FileKind.FOREIGN_WEIGHTS}
+_SAME = {Agreement.IDENTICAL, Agreement.IDENTICAL_BY_CHECKSUM}
 
 
 def _is_proven(tensors: TensorMap | None) -> bool:
@@ -154,6 +166,8 @@ def _how_changed(tensors: TensorMap | None) -> str:
         return "changed, and its tensors could not be compared"
     if _is_proven(tensors):
         return "changed in other bytes than those of its tensors"
+    if all(pair.values in _SAME for pair in tensors.pairs):
+        return "changed; its tensors are the same by their checksums, which no loader checks"
     return "changed; names, dtypes and shapes are the same, and not all values were compared"
 
 

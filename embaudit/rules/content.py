@@ -178,9 +178,10 @@ def weight_file_is_malformed(unreadable: UnreadableFile) -> Iterator[Observation
     """A weight file does not follow its format, or cannot be read.
 
     Loaders refuse it, or read something else than its author wrote. Information for files that no loader
-    opens by their name: `.bin` is also what other programs call their files.
+    opens by their name: `.bin` is also what other programs call their files. A file without a content at all
+    is EMB027.
     """
-    if not unreadable.limit:
+    if not unreadable.limit and not unreadable.no_content:
         yield Observation(
             message=f"`{unreadable.path}` cannot be read: {unreadable.problem}.",
             where=Where(path=unreadable.path),

@@ -131,8 +131,9 @@ def shapes_differ_between_formats(tensors: TensorMap) -> Iterator[Observation]:
 def values_differ_between_formats(compared: ComparedValues) -> Iterator[Observation]:
     """The two formats hold other values for the same tensor.
 
-    The vectors then depend on which file a loader picks. Asked at depth sampled and full. Values that are
-    exactly the rounded ones of a wider dtype are a conversion and not a difference.
+    The vectors then depend on which file a loader picks. Asked at depth sampled and full, and at depth
+    headers of files whose directories hold checksums, which tell that values differ and not how. Values that
+    are exactly the rounded ones of a wider dtype are a conversion and not a difference.
     """
     tensors = compared.tensors
     different = [pair for pair in tensors.changed if pair.values is Agreement.DIFFERENT]

@@ -2,11 +2,13 @@
 
 A rule is a plain function whose parameter types are the facts that it needs. It is asked once for every
 combination of known facts of those types; for every fact that is absent it is `Skipped`, with the reason.
+A parameter `Fact | None` is for a fact that the rule can do without: it is None where the fact is absent.
 """
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
+from types import NoneType
 from typing import ParamSpec, get_args
 
 import attrs
@@ -28,6 +30,7 @@ class Rule:
         title: One line.
         explanation: The rest of the function's docstring: what is asked, why it matters, what to do.
         needs: The types of facts that it is asked about.
+        uses: The types of facts, after those that it needs, that it can do without.
         ask: The function.
     """
 
@@ -37,6 +40,7 @@ class Rule:
     explanation: str
     needs: tuple[type[Fact], ...]
     ask: Callable[..., Iterable[Observation]]
+    uses: tuple[type[Fact], ...] = ()
 
 
 RULES: dict[str, Rule] = {}
@@ -49,16 +53,22 @@ def rule(
     """Declare the decorated function as the rule `code`; its annotations say which facts it needs.
 
     Raises:
-        TypeError: If the code is taken or an annotation is not a fact: a mistake in a rule, found at import.
+        TypeError: If the code is taken, an annotation is not a fact, or a fact that is needed comes after one
+            that is not: a mistake in a rule, found at import.
     """
 
     def declare(function: Callable[P, Iterator[Observation]]) -> Callable[P, Iterator[Observation]]:
         if code in RULES:
             raise TypeError(f"{code} is declared twice")
-        needs = tuple(parameter.annotation for parameter in inspect.signature(function).parameters.values())
-        strangers = [need for need in needs if need not in get_args(Fact)]
+        asked = [parameter.annotation for parameter in inspect.signature(function).parameters.values()]
+        needs = tuple(annotation for annotation in asked if NoneType not in get_args(annotation))
+        options = [kind for annotation in asked[len(needs) :] for kind in get_args(annotation)]
+        uses = tuple(kind for kind in options if kind is not NoneType)
+        strangers = [kind for kind in (*needs, *uses) if kind not in get_args(Fact)]
         if strangers or not needs:
             raise TypeError(f"{code} asks for {strangers or 'nothing'}, which no stage produces")
+        if len(needs) + len(uses) != len(asked):
+            raise TypeError(f"{code} asks for a fact that it needs after one that it can do without")
         title, _, explanation = inspect.cleandoc(function.__doc__ or "").partition("\n")
         RULES[code] = Rule(
             code=code,
@@ -67,6 +77,7 @@ def rule(
             explanation=explanation.strip(),
             needs=needs,
             ask=function,
+            uses=uses,
         )
         return function
 
@@ -86,7 +97,8 @@ def ask_rules(rules: Iterable[Rule], facts: Facts) -> tuple[tuple[Finding, ...],
 
 def _findings(asked: Rule, facts: Facts) -> Iterator[Finding]:
     known = [[fact for fact in facts.known if type(fact) is need] for need in asked.needs]
-    for combination in product(*known):
+    helpful = [_or_none(fact for fact in facts.known if type(fact) is use) for use in asked.uses]
+    for combination in product(*known, *helpful):
         for seen in asked.ask(*combination):
             yield Finding(
                 code=asked.code,
@@ -97,6 +109,11 @@ def _findings(asked: Rule, facts: Facts) -> Iterator[Finding]:
                 evidence=seen.evidence,
                 remedy=seen.remedy,
             )
+
+
+def _or_none(facts: Iterable[Fact]) -> list[Fact | None]:
+    """The facts, or the one absence that stands for them."""
+    return [*facts] or [None]
 
 
 def _skipped(asked: Rule, facts: Facts) -> Iterator[Skipped]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from embaudit.model.declaration import Declaration
+from embaudit.model.diff import SnapshotDiff
 from embaudit.model.facts import ContentCheck
 from embaudit.model.files import FileEntry, FileKind, FileState, Snapshot
 from embaudit.model.findings import Observation, Severity, Where
@@ -19,7 +20,7 @@ def revision_floats(snapshot: Snapshot) -> Iterator[Observation]:
 
     A branch moves, and so can a tag: the same name may stand for other weights tomorrow, on another machine
     or in another cache, and nothing will say so. Only a full commit hash of 40 hex digits names one state
-    of the repository for good. Asked of cached and cloned repositories.
+    of the repository for good. Asked of repositories on the hub, in the cache and in clones.
     """
     if snapshot.commit is None or is_commit(snapshot.revision):
         return
@@ -44,25 +45,30 @@ def commit_unknown(snapshot: Snapshot) -> Iterator[Observation]:
             message=f"A {snapshot.source} does not say which commit its files come from.",
             where=Where(field="commit"),
             evidence={"source": snapshot.source},
-            remedy="Audit the cached snapshot (cache:org/name@commit) or a git clone (PATH@commit) instead.",
+            remedy=(
+                "Audit the repository on the hub (org/name@commit), the cached snapshot"
+                " (cache:org/name@commit) or a git clone (PATH@commit) instead."
+            ),
         )
 
 
 @rule("EMB003", Severity.WARNING)
-def snapshot_is_stale(snapshot: Snapshot) -> Iterator[Observation]:
+def snapshot_is_stale(snapshot: Snapshot, diff: SnapshotDiff | None) -> Iterator[Observation]:
     """The branch has moved on: another commit is cached or known.
 
     Loaders that find an old snapshot in the cache go on using it without asking the hub:
     text-embeddings-inference's downloader returns whatever `refs/<revision>` points at
     (https://github.com/huggingface/hf-hub, `get`, read at 0.3.2), so the first downloaded commit can serve
     for ever. In a clone the history proves that the other commits come later; in a cache the branch points at
-    the other commit, and which of the two is older the cache does not say.
+    the other commit, and which of the two is older the cache does not say. Where the audit is against that
+    commit and a history tells what lies between, EMB028 tells it with what it means.
     """
-    if not snapshot.newer:
+    if not snapshot.newer or _is_told(snapshot, diff):
         return
     latest = short(snapshot.newer[-1].commit)
     # Only a history proves the order.
-    later = f"{plural(len(snapshot.newer), 'commit')} later" if snapshot.source == "git" else "another commit"
+    is_proven = snapshot.source in {"git", "hub"}
+    later = f"{plural(len(snapshot.newer), 'commit')} later" if is_proven else "another commit"
     yield Observation(
         message=f"The branch is at {latest} now, {later} than this one.",
         where=Where(field="commit"),
@@ -76,20 +82,33 @@ def snapshot_is_stale(snapshot: Snapshot) -> Iterator[Observation]:
     )
 
 
+def _is_told(snapshot: Snapshot, diff: SnapshotDiff | None) -> bool:
+    """Whether the comparison is with the commit at which the branch is, and says how many lie between."""
+    return (
+        diff is not None
+        and bool(diff.commits)
+        and diff.old.commit == snapshot.commit
+        and diff.new.commit == snapshot.newer[-1].commit
+    )
+
+
 @rule("EMB004", Severity.ERROR)
 def content_differs_from_digest(check: ContentCheck) -> Iterator[Observation]:
     """A file's content does not match the digest that it is stored under.
 
     The cache names blobs by their digest (sha256 for large files, the git blob id for others) and trusts
-    the name ever after; LFS pointers and git blobs name theirs as well. A mismatch means that the bytes were
-    changed or damaged after the download. Asked at depth full.
+    the name ever after; LFS pointers, git blobs and the hub's listing name theirs as well. A mismatch means
+    that the bytes were changed or damaged since, on this disk or on their way. Asked at depth full.
     """
     if check.claimed != check.computed:
         yield Observation(
             message=f"The bytes have another {check.algorithm} than the one they are stored under.",
             where=Where(path=check.path),
             evidence={"algorithm": check.algorithm, "claimed": check.claimed, "computed": check.computed},
-            remedy="Delete the file and its blob from the cache and download them again.",
+            remedy=(
+                "Do not use these bytes. Delete a cached or cloned file with its blob and download it again;"
+                " from the hub, ask again, and tell its owner if it stays so."
+            ),
         )
 
 
@@ -144,7 +163,8 @@ def file_cannot_be_read(snapshot: Snapshot) -> Iterator[Observation]:
     """A listed file cannot be read.
 
     Broken, looping or escaping links, missing permissions, devices: loaders fail on them or take the file
-    for absent and fall back to something else. embaudit never follows a link out of the repository.
+    for absent and fall back to something else. embaudit never follows a link out of the repository. What the
+    hub refuses to give is EMB021.
     """
     for entry in snapshot.files.values():
         if entry.state in _UNREADABLE:
@@ -161,18 +181,26 @@ def file_cannot_be_read(snapshot: Snapshot) -> Iterator[Observation]:
 def pointer_without_object(snapshot: Snapshot) -> Iterator[Observation]:
     """A Git LFS pointer stands where a file should be.
 
-    The clone was made without its large files: loaders see 130 bytes of text where they expect weights, and
-    some then read another file.
+    A clone was made without its large files, or somebody uploaded pointers in their place: loaders see 130
+    bytes of text where they expect weights, and some then read another file. What the hub lists without
+    having it is EMB027.
     """
     for entry in snapshot.files.values():
         if entry.state is FileState.POINTER:
             yield Observation(
-                message=f"`{entry.path}` is a Git LFS pointer; the object itself is not in the clone.",
+                message=f"`{entry.path}` is a Git LFS pointer; the object itself is not at hand.",
                 where=Where(path=entry.path),
                 evidence={"sha256": entry.sha256, "size": entry.size, "detail": entry.detail},
-                remedy="Fetch it: `git lfs pull`.",
+                remedy=_FETCH.get(snapshot.source, "Fetch it: `git lfs pull`."),
                 severity=None if entry.kind is not FileKind.DOCS else Severity.WARNING,
             )
+
+
+_FETCH = {
+    "cache": "Download the file again, or take another commit if the hub gives the same.",
+    "hub": "Take another commit, or ask the owner to upload the object.",
+}
+"""What helps against a pointer where there is no clone to fetch into."""
 
 
 @rule("EMB008", Severity.WARNING)

@@ -1,15 +1,17 @@
-"""Where bytes come from: a folder, the local Hugging Face cache, a local git clone, memory.
+"""Where bytes come from: a folder, the local Hugging Face cache, a local git clone, the hub, memory.
 
 `open_snapshot` turns what a user wrote into a `Snapshot`: one commit, or one folder as it is, with the list
 of its files and a reader for their bytes. Nothing here knows what is in a file, and nothing here uses the
-network.
+network but `embaudit.sources.hub`, which is imported when a repository on the hub is opened.
 """
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from embaudit.errors import TargetError
+from huggingface_hub import constants
+
+from embaudit.errors import SourceError, TargetError
 from embaudit.model.files import Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.refs import CacheTarget, GitTarget, HubTarget, PathTarget, parse_target
@@ -17,6 +19,7 @@ from embaudit.sources.base import Source, shown
 from embaudit.sources.cache import (
     CacheSource,
     cached_snapshot_above,
+    describe_cached,
     open_cached,
     read_cached_repo,
     repo_id_of,
@@ -48,6 +51,7 @@ def open_snapshot(
     revision: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     cache_dir: Path | None = None,
+    beside: Snapshot | None = None,
 ) -> Snapshot:
     """The snapshot that a target names.
 
@@ -56,22 +60,25 @@ def open_snapshot(
     checked out.
 
     Args:
-        target: A path, `PATH@revision`, `git+file:///path@revision`, `cache:org/name@revision`, or a
-            snapshot, which is given back.
+        target: `org/name@revision` on the hub, `cache:org/name@revision`, a path, `PATH@revision`,
+            `git+file:///path@revision`, or a snapshot, which is given back.
         revision: The revision, if the target does not name one.
         limits: How much to list, unpack and read.
         cache_dir: The Hugging Face cache; by default huggingface_hub's own.
+        beside: A snapshot opened before: for a repository on the hub, a content that both list with the same
+            digest is read there instead of being asked for.
 
     Raises:
-        TargetError: If the target is not understood or not there; says what is.
-        SourceError: If it is there and cannot be read.
+        TargetError: If the target is not understood, not there, or not to be had; says what is.
+        SourceError: If it is there and cannot be read, or if the hub cannot be reached.
         LimitError: If it exceeds a limit.
     """
     if isinstance(target, Snapshot):
         return _only(target, revision)
     match parse_target(_readable(target)):
-        case HubTarget(repo_id=repo_id):
-            raise TargetError(_not_from_the_hub(repo_id))
+        case HubTarget(repo_id=repo_id, revision=named):
+            asked = _one_revision(named, revision)
+            return _open_on_hub(repo_id, asked, limits=limits, cache_dir=cache_dir, beside=beside)
         case CacheTarget(repo_id=repo_id, revision=named):
             asked = _one_revision(named, revision)
             return open_cached(repo_id, asked, cache_folder=cache_dir, limits=limits)
@@ -153,14 +160,31 @@ def _only(snapshot: Snapshot, revision: str | None) -> Snapshot:
     return snapshot
 
 
-def _not_from_the_hub(repo_id: str) -> str:
-    problem = (
-        f"'{repo_id}' names a repository on the hub, which this version cannot read yet; "
-        f"what works: cache:{repo_id} if it was downloaded, a folder (./folder), "
-        "or a git clone (./clone@revision)"
-    )
-    there_is_one = is_folder(Path(repo_id))
-    return f"{problem}; for the folder of that name write ./{repo_id}" if there_is_one else problem
+def _open_on_hub(
+    repo_id: str, revision: str | None, *, limits: Limits, cache_dir: Path | None, beside: Snapshot | None
+) -> Snapshot:
+    # Here, and not above: huggingface_hub's session takes longer to import than all of embaudit.
+    from embaudit.sources.hub import open_hub  # noqa: PLC0415
+
+    try:
+        _check_online(repo_id, cache_dir, limits)
+        return open_hub(repo_id, revision, limits=limits, beside=beside)
+    except TargetError as error:
+        if not is_folder(Path(repo_id)):
+            raise
+        raise TargetError(f"{error}; for the folder of that name write ./{repo_id}") from None
+    except SourceError as error:
+        cached = describe_cached(repo_id, cache_dir, limits)
+        if cached is None:
+            raise
+        raise SourceError(f"{error}; {cached}") from None
+
+
+def _check_online(repo_id: str, cache_dir: Path | None, limits: Limits) -> None:
+    # As huggingface_hub has it in this process: it reads the variable once, when it is imported.
+    if constants.HF_HUB_OFFLINE:
+        cached = describe_cached(repo_id, cache_dir, limits) or "the cache holds nothing of it"
+        raise TargetError(f"{repo_id} is on the hub, and we are offline (HF_HUB_OFFLINE=1); {cached}")
 
 
 def _place_and_revision(path_of: Callable[[str], Path], text: str) -> tuple[Path, str | None]:

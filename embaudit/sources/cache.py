@@ -129,6 +129,26 @@ def open_cached(
     return CacheSource(repo, commit, revision=revision, limits=limits).snapshot()
 
 
+def describe_cached(
+    repo_id: str,
+    cache_folder: str | os.PathLike[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> str | None:
+    """What the cache holds of a repository and how to name it, in words; None if it holds no commit of it."""
+    folder = Path(cache_folder or default_cache_folder()) / (_PREFIX + repo_id.replace("/", "--"))
+    try:
+        repo = read_cached_repo(folder, limits) if is_folder(folder) else None
+    except (SourceError, LimitError):
+        return None
+    if repo is None or not repo.commits:
+        return None
+    commits = _some(info.commit for info in reversed(repo.commits))
+    refs = [name for name, commit in repo.refs.items() if repo.has(commit)]
+    example = refs[0] if refs else repo.commits[-1].commit
+    held = f"the cache holds commits {commits} of it (refs: {_some(refs)})"
+    return f"{held}; write cache:{repo_id}@{shown(example)} for what is cached"
+
+
 def _not_cached(repo: CachedRepo, asked: str, commit: str | None) -> str:
     if commit is None:
         problem = f"{repo.repo_id} has no cached revision '{shown(asked)}'"
@@ -309,4 +329,5 @@ def _state(
         other_commits=tuple(info for info in repo.commits if info.commit != commit),
         incomplete=tuple(name for name, _ in blobs if name.endswith(".incomplete")),
         absent=tuple(tree[path].as_entry(path) for path in sorted(tree) if path not in entries),
+        written=next((info.date for info in repo.commits if info.commit == commit), ""),
     )

@@ -1,6 +1,5 @@
 """Which commits a clone knows: its branches and tags, what a revision means, what came after."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from embaudit.model.files import CommitInfo
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.sources.base import shown
 from embaudit.sources.git import Git, find_git
+from embaudit.sources.near import near_names
 
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REVISION = re.compile(r"[^\x00-\x20\x7f:\\-][^\x00-\x20\x7f:\\]{0,254}")
@@ -18,8 +18,6 @@ _BRANCHES, _TAGS, _REMOTES = "refs/heads/", "refs/tags/", "refs/remotes/"
 _UPSTREAM = "refs/remotes/origin/"
 _POINTER_BYTES = 4096
 """More than a `.git` file, which holds one path, ever takes."""
-_MOST_COMPARED, _LONGEST_COMPARED = 1000, 100
-"""Refs, and characters of a revision, that are compared to find what was meant."""
 _MOST_COMMITS = 1000
 """Newer commits that are listed; the oldest are left out."""
 _FORMAT = "--format=%H%x00%cI%x00%s"
@@ -90,11 +88,7 @@ def find_commit(git: Git, revision: str, refs: Mapping[str, str]) -> str:
         found = _rev_parse(git, f"{revision}^{{commit}}")
         if found is not None:
             return found
-    some = list(refs)[:_MOST_COMPARED]
-    near = difflib.get_close_matches(revision[:_LONGEST_COMPARED], some, cutoff=0.5) or some[:5]
-    known = ", ".join(shown(name) for name in near)
-    hint = f"; its branches and tags include {known}" if near else "; it has no branches or tags"
-    raise TargetError(f"{git} has no commit '{shown(revision)}'{hint}")
+    raise TargetError(f"{git} has no commit '{shown(revision)}'{near_names(revision, refs)}")
 
 
 def _rev_parse(git: Git, expression: str) -> str | None:

@@ -40,7 +40,8 @@ with any other: their numbers are not in their bits alone. So are complex with r
 `max_abs_diff` and `max_rel_diff` range over elements that are finite on both sides, computed in float64
 (between 64-bit integers exactly before rounding). At depth `sampled` everything is said of three blocks of
 up to 2 KiB, at the head, in the middle and at the tail; `identical-in-sample` may name a cast, and a tensor
-of up to three blocks is compared in full, and said to be.
+of up to three blocks is compared in full, and said to be. A `FarReader` is told of all blocks beforehand,
+those of a few hundred pairs at a time, so that neighbours travel in one request.
 """
 
 from collections.abc import Callable, Sequence

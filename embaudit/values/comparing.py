@@ -48,10 +48,12 @@ def comparison_of(job: Job, depth: Depth, room: Room) -> Work[Tally, Comparison]
         # Nothing differs; of two types, nothing needs a cast either.
         return done(IDENTICAL)
     sources = open_sources((left, left_reader), (right, right_reader))
-    unit_bytes = max(source.encoding.unit_bytes for source in sources)
-    tile_bytes = SAMPLE_BYTES if depth is Depth.SAMPLED else room.block_bytes
-    grid = compact_grid(sources[0].shape, [source.stride for source in sources], tile_bytes // unit_bytes)
-    parts = (grid.sample(),) if depth is Depth.SAMPLED else grid.parts(PART_BYTES // tile_bytes)
+    if depth is Depth.SAMPLED:
+        grid = sample_grid(sources)
+        parts: Sequence[Sequence[int]] = (grid.sample(),)
+    else:
+        grid = _grid(sources, room.block_bytes)
+        parts = grid.parts(PART_BYTES // room.block_bytes)
     question = question_of(left.dtype, right.dtype)
     comparing = _Comparing(question=question, left=sources[0], right=sources[1], grid=grid, parts=parts)
     return Work(
@@ -60,6 +62,16 @@ def comparison_of(job: Job, depth: Depth, room: Room) -> Work[Tally, Comparison]
         run=comparing.compare,
         finish=comparing.conclude,
     )
+
+
+def sample_grid(sources: Sequence[Source]) -> Grid:
+    """The boxes out of which a sample takes three."""
+    return _grid(sources, SAMPLE_BYTES)
+
+
+def _grid(sources: Sequence[Source], box_bytes: int) -> Grid:
+    unit_bytes = max(source.encoding.unit_bytes for source in sources)
+    return compact_grid(sources[0].shape, [source.stride for source in sources], box_bytes // unit_bytes)
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ from embaudit.model.limits import Limits
 from embaudit.model.tensor_map import Comparison, Depth
 from embaudit.model.tensors import TensorInfo
 from embaudit.model.values import ValueScan
+from embaudit.values.ahead import tell_ahead
 from embaudit.values.comparing import Job, comparison_of
 from embaudit.values.layout import check_repetition
 from embaudit.values.scanning import scan_of
@@ -26,7 +27,7 @@ def compare_jobs(
     distinct = _distinct(jobs, first_of)
     if depth is Depth.FULL:
         check_repetition(limits, [job[:2] for job in distinct], [job[2:] for job in distinct])
-    makers = (partial(comparison_of, job, depth, room) for job in distinct)
+    makers = (partial(comparison_of, job, depth, room) for job in tell_ahead(distinct, depth))
     results = run_all(makers, room, workers=workers, progress=progress)
     if progress is not None and depth is not Depth.HEADERS:
         progress(_n_bytes(jobs) - _n_bytes(distinct))

@@ -19,6 +19,7 @@ TABLE = Path(__file__).parent.parent / "rules" / "test_rules.py"
 GROUPS = {
     "EMB00": "The snapshot",
     "EMB01": "Changes between two snapshots",
+    "EMB02": "The hub and the history",
     "EMB10": "Weight formats",
     "EMB11": "The layout of torch files",
     "EMB12": "Shards",
@@ -47,6 +48,8 @@ def _page(rule: Rule, cases: list[Any]) -> str:
     ]
     silent = [f"- {case.situation}" for case in cases if not case.findings]
     needs = ", ".join(f"`{need.__name__}`" for need in rule.needs)
+    uses = ", ".join(f"`{use.__name__}`" for use in rule.uses)
+    does_without = f" Asked with or without: {uses}." if uses else ""
     parts = [
         f"# {rule.code}: {rule.title}",
         f"Severity: **{rule.severity}**, unless a case below says otherwise.",
@@ -56,7 +59,7 @@ def _page(rule: Rule, cases: list[Any]) -> str:
         "## It stays silent",
         "\n".join(silent),
         "## It is skipped",
-        f"When one of the facts that it asks about could not be had, with the reason: {needs}.",
+        f"When one of the facts that it asks about could not be had, with the reason: {needs}.{does_without}",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -386,6 +386,17 @@ def test_damaged_and_ambiguous_files_are_refused(damage: str) -> None:
     assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize("data", [data for data, _ in DAMAGED.values()], ids=DAMAGED)
+def test_damaged_files_are_refused_over_a_network_too(data: bytes) -> None:
+    """Where places may be inferred, what nothing follows from is looked up, and refused as on a disk."""
+    with pytest.raises(FormatError) as near:
+        read(data)
+    with pytest.raises(FormatError) as far:
+        parse_checkpoint(attrs.evolve(view_of(data, "model.bin"), expect=list, infers=True))
+
+    assert str(far.value) == str(near.value)
+
+
 @pytest.mark.parametrize("damage", TORCH_REFUSES)
 def test_torch_refuses_them_too(torch_files: Any, damage: str) -> None:
     """What is called refused by torch, torch refuses."""
@@ -436,6 +447,16 @@ def test_what_torch_never_writes_is_told(oddity: str) -> None:
     assert list(checkpoint.tensors) == ["w"]
     assert any(expected in odd.problem for odd in checkpoint.oddities)
     assert all(odd.file == "model.bin" and odd.position is not None for odd in checkpoint.oddities)
+
+
+@pytest.mark.parametrize("files", [files for files, _ in ODD.values()], ids=ODD)
+def test_what_torch_never_writes_is_told_over_a_network_too(files: list[Member]) -> None:
+    """Where places may be inferred, odd archives are read with the same tensors and the same oddities."""
+    data = archive(files)
+
+    far = parse_checkpoint(attrs.evolve(view_of(data, "model.bin"), expect=list, infers=True))
+
+    assert far == read(data)
 
 
 def test_a_comment_behind_the_archive_is_told() -> None:

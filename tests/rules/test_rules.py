@@ -15,12 +15,15 @@ from embaudit.model.facts import (
     ContentCheck,
     Fact,
     Facts,
+    LastCommits,
+    LoadChange,
+    LoadChanges,
     Loads,
     UnreadableFile,
     ValueScans,
     WeightFiles,
 )
-from embaudit.model.files import CacheState, CommitInfo, FileState
+from embaudit.model.files import CacheState, CommitInfo, FileState, FlaggedFile, HubState
 from embaudit.model.findings import Observation, Severity, Skipped, Where
 from embaudit.model.prediction import DuplicateKey, MisreadKey, Outcome
 from embaudit.model.tensor_map import Agreement, Depth, TensorMap, TiedName
@@ -161,7 +164,55 @@ def same_values() -> TensorMap:
     return a_map(make_pair("a", values=Agreement.IDENTICAL), left="model.safetensors", depth=Depth.FULL)
 
 
+COMMITS = (CommitInfo(commit=COMMIT_B, title="add safetensors", date="2024-03-01T00:00:00.000Z"),)
+NEWER_KNOWN = cached(newer=COMMITS)
+BIN_AND_SAFE = ("model.safetensors", "pytorch_model.bin")
+FEBRUARY, MARCH = (
+    CommitInfo(commit=COMMIT_A, title="a", date="2024-02-01T00:00:00+00:00"),
+    CommitInfo(commit=COMMIT_B, title="b", date="2024-03-01T00:00:00.000Z"),
+)
+
+
+def on_hub(files: Any = (), **state: Any) -> Any:
+    """A snapshot of `org/name` on the hub, at commit B of its main branch."""
+    told = {"repo_id": "org/name", "asked_id": "org/name", "key": "1", **state}
+    return make_snapshot(files, source="hub", repo_id=told["asked_id"], commit=COMMIT_B, hub=HubState(**told))
+
+
+def on_disk(source: str = "cache", **fields: Any) -> Any:
+    """A snapshot of `org/name` on this disk, at commit A."""
+    return make_snapshot(source=source, repo_id="org/name", commit=COMMIT_A, **fields)
+
+
+def between(old: Any, new: Any, **fields: Any) -> SnapshotDiff:
+    """A diff between two snapshots."""
+    return SnapshotDiff(old=old, new=new, **fields)
+
+
+def dated(**commits: CommitInfo) -> LastCommits:
+    """The last commits of the `.bin`, of the `.safetensors` and of an export."""
+    paths = {"bin": "pytorch_model.bin", "safe": "model.safetensors", "onnx": "onnx/model.onnx"}
+    return LastCommits(commits={paths[name]: commit for name, commit in commits.items()})
+
+
+def an_update(*files: str, loads: LoadChanges | None = None, **fields: Any) -> tuple[Fact, ...]:
+    """What an update of one commit brings, in a repository of these files."""
+    files = files or ("model.safetensors",)
+    diff = a_diff(files, files, commits=COMMITS, **fields)
+    return (diff,) if loads is None else (diff, loads)
+
+
+def a_load_change(before: Any, after: Any) -> LoadChanges:
+    """What becomes of one loader."""
+    return LoadChanges(changes=(LoadChange(before=make_prediction(before), after=make_prediction(after)),))
+
+
+SAME_LOAD = a_load_change(make_load(), make_load())
+
+
 CASES = (
+    Case("EMB001", "a branch of the hub", (on_hub(),), ((W, "revision"),)),
+    Case("EMB001", "a commit of the hub", (attrs.evolve(on_hub(), revision=COMMIT_B),)),
     Case("EMB001", "a cached branch", (cached(revision="main"),), ((W, "revision"),)),
     Case("EMB001", "no revision was asked for", (cached(),), ((W, "revision"),)),
     Case("EMB001", "a full commit hash", (cached(revision=COMMIT_A),)),
@@ -175,6 +226,17 @@ CASES = (
         ((W, "commit"),),
     ),
     Case("EMB003", "nothing newer is known", (cached(),)),
+    Case(
+        "EMB003",
+        "the comparison is with another commit than the later one",
+        (NEWER_KNOWN, between(NEWER_KNOWN, make_snapshot(commit="c" * 40), commits=COMMITS)),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB003",
+        "the comparison is with the later commit, and EMB028 tells how far it is",
+        (NEWER_KNOWN, between(NEWER_KNOWN, on_hub(), commits=COMMITS)),
+    ),
     Case(
         "EMB004",
         "another digest",
@@ -217,6 +279,11 @@ CASES = (
         "a broken link to a document",
         (make_snapshot((make_entry("README.md", state=FileState.ESCAPING_LINK),)),),
         ((W, "README.md"),),
+    ),
+    Case(
+        "EMB006",
+        "files that the hub refuses, which EMB021 tells",
+        (make_snapshot((make_entry("config.json", state=FileState.REFUSED),)),),
     ),
     Case("EMB006", "files that can be read", (make_snapshot(("config.json",)),)),
     Case(
@@ -357,6 +424,341 @@ CASES = (
     Case("EMB015", "only settings changed", (a_diff(modified=(a_file_change("config.json"),)),)),
     Case("EMB016", "a file could not be read", (a_diff(notes=("a.bin is damaged",)),), ((W, "notes"),)),
     Case("EMB016", "everything was compared", (a_diff(),)),
+    Case("EMB020", "access is granted by hand", (on_hub(gated="manual"),), ((N, "gated"),)),
+    Case("EMB020", "access is granted to whoever asks", (on_hub(gated="auto"),), ((N, "gated"),)),
+    Case("EMB020", "everybody has access", (on_hub(),)),
+    Case("EMB020", "not the hub", (cached(),)),
+    Case("EMB021", "the hub says so", (on_hub(disabled=True),), ((E, "disabled"),)),
+    Case(
+        "EMB021",
+        "the hub refuses files",
+        (on_hub((make_entry("config.json", state=FileState.REFUSED),)),),
+        ((E, "disabled"),),
+    ),
+    Case("EMB021", "the repository is open", (on_hub(("config.json",)),)),
+    Case(
+        "EMB022",
+        "one file is unsafe, another suspicious",
+        (
+            on_hub(
+                ("a.py", "pytorch_model.bin"),
+                flagged=(
+                    FlaggedFile(path="a.py", level="suspicious"),
+                    FlaggedFile(path="pytorch_model.bin", level="unsafe"),
+                ),
+            ),
+        ),
+        ((E, "pytorch_model.bin"), (W, "a.py")),
+    ),
+    Case(
+        "EMB022",
+        "a word that is not known, for a file that is not listed",
+        (on_hub(flagged=(FlaggedFile(path="gone.bin", level="odd"),)),),
+        ((W, "gone.bin"),),
+    ),
+    Case("EMB022", "the scans are not finished", (on_hub(scans_done=False),), ((N, "security"),)),
+    Case("EMB022", "the scans found nothing", (on_hub(scans_done=True),)),
+    Case("EMB022", "the hub does not tell of scans", (on_hub(),)),
+    Case("EMB022", "not the hub", (cached(),)),
+    Case("EMB023", "another name", (on_hub(asked_id="old/name", redirected=True),), ((W, "repo_id"),)),
+    Case("EMB023", "the same name in other case", (on_hub(asked_id="Org/Name"),), ((N, "repo_id"),)),
+    Case("EMB023", "the name that was asked for", (on_hub(),)),
+    Case("EMB023", "not the hub", (cached(),)),
+    Case(
+        "EMB024",
+        "two keys under one name",
+        (between(attrs.evolve(on_hub(key="0"), commit=COMMIT_A), on_hub()),),
+        ((E, "repo_id"),),
+    ),
+    Case(
+        "EMB024",
+        "the hub's repository was made after the cached commit was downloaded, and does not know it",
+        (
+            between(
+                on_disk(cache=CacheState(written="2024-01-01T00:00:00+00:00")),
+                on_hub(created="2024-02-01T00:00:00.000Z"),
+                unknown_commit=COMMIT_A,
+            ),
+        ),
+        ((E, "repo_id"),),
+    ),
+    Case(
+        "EMB024",
+        "the cached commit was downloaded from the repository that is there",
+        (
+            between(
+                on_disk(cache=CacheState(written="2024-03-01T00:00:00+00:00")),
+                on_hub(created="2024-02-01T00:00:00.000Z"),
+                unknown_commit=COMMIT_A,
+            ),
+        ),
+    ),
+    Case(
+        "EMB024",
+        "nobody knows when",
+        (between(on_disk(cache=CacheState()), on_hub(), unknown_commit=COMMIT_A),),
+    ),
+    Case("EMB024", "one key", (between(on_hub(), on_hub()),)),
+    Case(
+        "EMB024",
+        "two repositories with two names",
+        (between(on_hub(key="0", repo_id="org/b", asked_id="org/b"), on_hub()),),
+    ),
+    Case(
+        "EMB025",
+        "the hub does not know a cached commit",
+        (between(on_disk(), on_hub(), unknown_commit=COMMIT_A),),
+        ((E, "commit"),),
+    ),
+    Case(
+        "EMB025",
+        "the hub does not know the commit of a clone, which may never have been pushed",
+        (between(on_disk("git"), on_hub(), unknown_commit=COMMIT_A),),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB025",
+        "the same, the other way round",
+        (between(on_hub(), on_disk("git"), unknown_commit=COMMIT_A),),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB025",
+        "a clone does not know a cached commit, and may need a fetch",
+        (between(on_disk(), attrs.evolve(on_disk("git"), commit=COMMIT_B), unknown_commit=COMMIT_A),),
+        ((N, "commit"),),
+    ),
+    Case(
+        "EMB025",
+        "a branch of the hub was rewritten since the download",
+        (between(on_disk(revision="main"), on_hub(), commits=COMMITS, lost_commits=COMMITS),),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB025",
+        "the same, and the download was pinned; the cache's refs name the branch",
+        (
+            between(
+                on_disk(revision=COMMIT_A, refs={"main": COMMIT_A}),
+                on_hub(),
+                commits=COMMITS,
+                lost_commits=COMMITS,
+            ),
+        ),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB025",
+        "a clone and the hub's branch diverged",
+        (between(on_disk("git", revision="main"), on_hub(), commits=COMMITS, lost_commits=COMMITS),),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB025",
+        "a branch of the hub went back behind what was downloaded from it",
+        (between(on_hub(), on_disk(revision="main"), commits=COMMITS),),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB025",
+        "a clone is ahead of the hub, by commits that were not pushed",
+        (between(on_hub(), on_disk("git", revision="main"), commits=COMMITS),),
+    ),
+    Case("EMB025", "the hub is ahead", (between(on_disk(revision="main"), on_hub(), commits=COMMITS),)),
+    Case(
+        "EMB025",
+        "two branches",
+        (between(on_disk(revision="refs/pr/1"), on_hub(), commits=COMMITS, lost_commits=COMMITS),),
+    ),
+    Case(
+        "EMB025",
+        "a cached commit that is unknown because another repository took the name, which EMB024 tells",
+        (
+            between(
+                on_disk(cache=CacheState(written="2024-01-01T00:00:00+00:00")),
+                on_hub(created="2024-02-01T00:00:00.000Z"),
+                unknown_commit=COMMIT_A,
+            ),
+        ),
+    ),
+    Case(
+        "EMB026",
+        "the .bin came after the safetensors",
+        (make_snapshot(BIN_AND_SAFE), dated(bin=MARCH, safe=FEBRUARY)),
+        ((W, "model.safetensors"),),
+    ),
+    Case(
+        "EMB026",
+        "the safetensors came after the .bin, as conversions do",
+        (make_snapshot(BIN_AND_SAFE), dated(bin=FEBRUARY, safe=MARCH)),
+        ((N, "pytorch_model.bin"),),
+    ),
+    Case(
+        "EMB026",
+        "the weights came after the ONNX export",
+        (make_snapshot(("model.safetensors", "onnx/model.onnx")), dated(safe=MARCH, onnx=FEBRUARY)),
+        ((W, "onnx/model.onnx"),),
+    ),
+    Case(
+        "EMB026",
+        "the ONNX export came last",
+        (make_snapshot(("model.safetensors", "onnx/model.onnx")), dated(safe=FEBRUARY, onnx=MARCH)),
+    ),
+    Case(
+        "EMB026",
+        "only a conversion to safetensors came after the ONNX export",
+        (
+            make_snapshot((*BIN_AND_SAFE, "onnx/model.onnx")),
+            LastCommits(
+                commits={
+                    "pytorch_model.bin": FEBRUARY,
+                    "onnx/model.onnx": attrs.evolve(FEBRUARY, commit="c" * 40, date="2024-02-02T00:00:00Z"),
+                    "model.safetensors": MARCH,
+                },
+                same_values=(("pytorch_model.bin", "model.safetensors"),),
+            ),
+        ),
+    ),
+    Case(
+        "EMB026",
+        "a shard came after the .bin",
+        (
+            make_snapshot(
+                ("model.safetensors.index.json", "model-00001-of-00001.safetensors", "pytorch_model.bin")
+            ),
+            LastCommits(
+                commits={
+                    "model.safetensors.index.json": FEBRUARY,
+                    "model-00001-of-00001.safetensors": MARCH,
+                    "pytorch_model.bin": attrs.evolve(FEBRUARY, commit="c" * 40, date="2024-02-02T00:00:00Z"),
+                }
+            ),
+        ),
+        ((N, "pytorch_model.bin"),),
+    ),
+    Case(
+        "EMB026", "both came in one commit", (make_snapshot(BIN_AND_SAFE), dated(bin=FEBRUARY, safe=FEBRUARY))
+    ),
+    Case(
+        "EMB026",
+        "two commits of one moment",
+        (
+            make_snapshot(BIN_AND_SAFE),
+            dated(bin=FEBRUARY, safe=attrs.evolve(FEBRUARY, commit=COMMIT_B)),
+        ),
+    ),
+    Case("EMB026", "a commit is not known", (make_snapshot(BIN_AND_SAFE), dated(bin=MARCH))),
+    Case(
+        "EMB026",
+        "a date is not known",
+        (make_snapshot(BIN_AND_SAFE), dated(bin=MARCH, safe=CommitInfo(commit=COMMIT_A))),
+    ),
+    Case(
+        "EMB026",
+        "all values were compared and are identical",
+        (
+            make_snapshot(BIN_AND_SAFE),
+            attrs.evolve(
+                dated(bin=MARCH, safe=FEBRUARY), same_values=(("pytorch_model.bin", "model.safetensors"),)
+            ),
+        ),
+    ),
+    Case(
+        "EMB027",
+        "an LFS object was never uploaded",
+        (UnreadableFile(path="model.safetensors", problem="no content", no_content=True),),
+        ((E, "model.safetensors"),),
+    ),
+    Case("EMB027", "a malformed file", (UnreadableFile(path="model.safetensors", problem="not zip"),)),
+    Case(
+        "EMB028",
+        "a loader takes another file",
+        an_update(*BIN_AND_SAFE, loads=a_load_change(make_load(files=("pytorch_model.bin",)), make_load())),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "a load turns from corrupt to faithful",
+        an_update(loads=a_load_change(make_load(Outcome.CORRUPT), make_load())),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "a loader computes in another type",
+        an_update(loads=a_load_change(make_load(), make_load(dtype="float16"))),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "a loader misses other tensors",
+        an_update(
+            loads=a_load_change(OLD_AND_INCOMPLETE, attrs.evolve(OLD_AND_INCOMPLETE, missing_keys=("b",)))
+        ),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "the file that a loader takes changed",
+        an_update(loads=SAME_LOAD, modified=(a_file_change("model.safetensors"),)),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "weights changed, and what a loader would do cannot be told",
+        an_update(
+            "onnx/model.onnx",
+            loads=a_load_change(make_load(Outcome.UNKNOWN, files=()), make_load(Outcome.UNKNOWN, files=())),
+            modified=(a_file_change("onnx/model.onnx"),),
+        ),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "a setting changed that can change an embedding",
+        an_update(loads=SAME_LOAD, field_changes=(a_change(),)),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "the vocabulary changed",
+        an_update(loads=SAME_LOAD, modified=(a_file_change("vocab.txt"),)),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "weights changed, and no loader was asked about",
+        an_update("onnx/model.onnx", modified=(a_file_change("onnx/model.onnx"),)),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "only documentation changed",
+        an_update(loads=SAME_LOAD, modified=(a_file_change("README.md"),)),
+        ((N, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "only an export with settings of its own appeared, which the loader does not take",
+        an_update(
+            "model.safetensors",
+            "onnx/model.onnx",
+            loads=SAME_LOAD,
+            added=(make_entry("onnx/model.onnx"), make_entry("onnx/config.json")),
+        ),
+        ((N, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "the file's bytes changed and its tensors did not",
+        an_update(
+            loads=SAME_LOAD,
+            modified=(a_file_change("model.safetensors"),),
+            tensors=(a_map(make_pair("a", values=Agreement.IDENTICAL), left="model.safetensors"),),
+        ),
+        ((N, "commit"),),
+    ),
+    Case("EMB028", "nothing tells the commits between", (a_diff(modified=(a_file_change("README.md"),)),)),
+    Case("EMB028", "the two have diverged", an_update(lost_commits=COMMITS)),
     Case("EMB101", "safetensors and .bin", (BOTH,), ((N, "model.safetensors"),)),
     Case(
         "EMB101",
@@ -1018,6 +1420,34 @@ def test_evidence_lists_stay_bounded() -> None:
     listed = findings[0].evidence["names"]
     assert len(listed) == MAX_LISTED + 1
     assert listed[-1] == "... and 4980 more"
+
+
+def test_flagged_files_stay_bounded_and_weights_come_first() -> None:
+    """Of thousands of files that scanners object to, the weights are told one by one and the rest counted."""
+    flagged = [FlaggedFile(path=f"{number:03}.py", level="caution") for number in range(MAX_LISTED)]
+    flagged.append(FlaggedFile(path="pytorch_model.bin", level="caution"))
+    files = [each.path for each in flagged]
+
+    findings, _ = ask_rules([RULES["EMB022"]], Facts(known=(on_hub(files, flagged=tuple(flagged)),)))
+
+    assert len(findings) == MAX_LISTED + 1
+    assert "pytorch_model.bin" in {finding.where.path for finding in findings}
+    assert [finding.evidence["files"] for finding in findings if finding.where.path is None] == [("019.py",)]
+
+
+def test_what_an_update_means_is_told_for_the_releases_that_both_predictions_have() -> None:
+    """Releases that do the same before and after are not named; the others are, with what changes for them."""
+    before = make_prediction(make_load(versions=">=4.30.0,<=5.23.0", files=("pytorch_model.bin",)))
+    after = make_prediction(
+        make_load(versions=">=4.30.0,<=4.57.6", files=("pytorch_model.bin",)),
+        make_load(versions=">=5.0.0,<=5.23.0"),
+    )
+    loads = LoadChanges(changes=(LoadChange(before=before, after=after),))
+
+    findings, _ = ask_rules([RULES["EMB028"]], Facts(known=an_update(*BIN_AND_SAFE, loads=loads)))
+
+    (told,) = findings[0].evidence["loaders"]["transformers"]
+    assert told == "transformers 5.0.0 to 5.23.0: `model.safetensors` instead of `pytorch_model.bin`"
 
 
 def test_an_observation_can_not_name_another_code() -> None:
