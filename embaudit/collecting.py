@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import attrs
 
-from embaudit.diffing.lineage import relate
+from embaudit.diffing.lineage import Relation, relate
 from embaudit.diffing.snapshots import diff_related
 from embaudit.errors import LimitError, SourceError
 from embaudit.loaders import LoaderRequest, ask_loader
@@ -28,9 +28,10 @@ from embaudit.model.facts import (
     UnreadableFile,
     ValueScans,
 )
-from embaudit.model.files import FileEntry, FileState, History, Snapshot
+from embaudit.model.files import FileEntry, FileState, History, Lineage, Snapshot
 from embaudit.model.limits import Limits
 from embaudit.model.prediction import LoadPrediction
+from embaudit.model.refs import is_commit
 from embaudit.model.repository import Repository
 from embaudit.model.tensor_map import Agreement, Depth, TensorMap
 from embaudit.model.weight_forms import weight_forms
@@ -146,19 +147,9 @@ class Collector:
             yield Absent(kind=SnapshotDiff, reason=reason)
             yield Absent(kind=LoadChanges, reason=reason)
             return
-        relation = relate(other, snapshot)
-        told = relation.lineage is not None
-        turned = relation.is_backwards if told else _is_newer(other, snapshot)
-        old, new = (snapshot, other) if turned else (other, snapshot)
-        yield diff_related(
-            old,
-            new,
-            relation.turned() if turned else relation,
-            depth=self.depth,
-            limits=self.limits,
-            progress=self.progress,
-        )
-        yield self._load_changes(other, predictions, other_is_new=turned)
+        old, new, relation = _in_order(snapshot, other)
+        yield diff_related(old, new, relation, depth=self.depth, limits=self.limits, progress=self.progress)
+        yield self._load_changes(other, predictions, other_is_new=new is other)
 
     def _load_changes(
         self, other: Snapshot, predictions: tuple[LoadPrediction, ...], *, other_is_new: bool
@@ -247,6 +238,30 @@ def _culprit(error: Exception, left: Checkpoint, right: Checkpoint) -> str:
     """Which of two checkpoints an error is about: it names the file."""
     names_right = any(file in str(error) for file in (right.name, *right.files))
     return right.name if names_right else left.name
+
+
+def _in_order(snapshot: Snapshot, other: Snapshot) -> tuple[Snapshot, Snapshot, Relation]:
+    """The older of two snapshots, the newer one, and how they lie; without an order the other one is older.
+
+    The history is asked once, in the direction that is the likelier one: a long way back takes many requests.
+    """
+    guess = _is_newer(other, snapshot) or _is_likely_newer(other, snapshot)
+    relation = relate(snapshot, other) if guess else relate(other, snapshot)
+    lineage = relation.lineage or Lineage()
+    has_order = bool(lineage.ahead) != bool(lineage.behind)
+    other_is_new = guess != relation.is_backwards if has_order else _is_newer(other, snapshot)
+    old, new = (snapshot, other) if other_is_new else (other, snapshot)
+    return old, new, relation if other_is_new == guess else relation.turned()
+
+
+def _is_likely_newer(candidate: Snapshot, snapshot: Snapshot) -> bool:
+    """Whether `candidate` is on the hub, whose branches are usually ahead of downloads and pinned commits."""
+    if candidate.source != _HUB or snapshot.source != _HUB:
+        return candidate.source == _HUB
+    return is_commit(snapshot.revision) and not is_commit(candidate.revision)
+
+
+_HUB = "hub"
 
 
 def _is_newer(candidate: Snapshot, snapshot: Snapshot) -> bool:

@@ -40,7 +40,8 @@ def audit(  # noqa: PLR0913 - the public contract names them
     """Audit one snapshot of a model repository, alone or against another one.
 
     Args:
-        target: What to audit: a folder, `cache:org/name@revision`, `PATH@revision` of a clone, or a snapshot.
+        target: What to audit: `org/name@revision` on the hub, `cache:org/name@revision`, a folder,
+            `PATH@revision` of a clone, or a snapshot, which costs what this audit adds.
         revision: The revision, where the target does not name it.
         against: Another snapshot of the same model. What changed is told from the older to the newer one
             where the sources know the order, otherwise from `against` to the target; of equal contents only
@@ -66,7 +67,7 @@ def audit(  # noqa: PLR0913 - the public contract names them
     asked = (loaders,) if isinstance(loaders, str) else tuple(loaders or ())
     requests = tuple(parse_loader(loader) for loader in dict.fromkeys(asked))
     opened = _Opened.of(target, revision, limits)
-    others = () if against is None else (_Opened.of(against, None, limits),)
+    others = () if against is None else (_Opened.of(against, None, limits, beside=opened.snapshot),)
     snapshot = opened.snapshot
     collector = Collector(depth=depth, loaders=requests, limits=limits, progress=progress)
     facts = collector.collect(snapshot, others[0].snapshot if others else None)
@@ -103,9 +104,11 @@ class _Opened:
     bytes_before: int
 
     @classmethod
-    def of(cls, target: Target, revision: str | None, limits: Limits) -> "_Opened":
+    def of(
+        cls, target: Target, revision: str | None, limits: Limits, beside: Snapshot | None = None
+    ) -> "_Opened":
         """The snapshot of a target; what opening it costs counts, unless somebody else has opened it."""
-        opened = open_snapshot(target, revision=revision, limits=limits)
+        opened = open_snapshot(target, revision=revision, limits=limits, beside=beside)
         snapshot, meter = metered(opened)
         if isinstance(target, Snapshot):
             return cls(snapshot, meter, meter.requests, meter.bytes_read)

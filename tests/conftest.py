@@ -44,9 +44,10 @@ class Page:
 
 @pytest.fixture(autouse=True)
 def _isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the cache or the git settings of the person who runs it."""
+    """No test sees the cache or the git settings of the person who runs it, or a hub that it did not start."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -99,8 +99,8 @@ def diff_related(
 
 def _opened(old: SnapshotTarget, new: SnapshotTarget, limits: Limits) -> tuple[Snapshot, Snapshot]:
     """Both snapshots; what one of them has read of equal content the other one does not ask for again."""
-    after = open_snapshot(new, limits=limits)
-    return open_snapshot(old, limits=limits), after
+    after = open_snapshot(new, limits=limits, beside=old if isinstance(old, Snapshot) else None)
+    return open_snapshot(old, limits=limits, beside=after), after
 
 
 def _with_proven(files: FileDiff, differing: frozenset[str], old: Snapshot, new: Snapshot) -> FileDiff:

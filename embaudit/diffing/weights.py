@@ -63,8 +63,9 @@ class WeightComparison:
         news = checkpoint_names(self.new, limits=self.limits)
         for left, right in _opponents(olds, news, touched):
             try:
-                before = read_checkpoint(self.old, left, self.limits)
-                after = read_checkpoint(self.new, right, self.limits)
+                exact = self.depth is not Depth.HEADERS
+                before = read_checkpoint(self.old, left, self.limits, exact=exact)
+                after = read_checkpoint(self.new, right, self.limits, exact=exact)
                 if left == right and touched.isdisjoint({left, *before.files, *after.files}):
                     continue
                 tensors.append(self._map(before, after))

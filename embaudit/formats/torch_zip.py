@@ -54,8 +54,9 @@ def parse_torch_zip(view: ByteView, limits: Limits) -> Checkpoint:
     byte_order = _check_bookkeeping(archive, root)
     pickled, oddities = _read_data_pickle(archive, pickle_name, limits)
     storages, strangers = resolve_storages(pickled.persistent_ids, ZIP_ITEMS)
-    starts = {key: _record_start(archive, data_folder, storage) for key, storage in storages.items()}
-    crcs = {key: archive.entries[data_folder + key].crc for key in storages}
+    records = {key: _record(archive, data_folder, storage) for key, storage in storages.items()}
+    starts = {key: archive.starts[record.name] for key, record in records.items()}
+    crcs = {key: record.crc for key, record in records.items()}
     places = Places(file=view.path, starts=starts, byte_order=byte_order, crcs=crcs)
     found = find_tensors(pickled.value, places, archive.entries[pickle_name].n_bytes, limits)
     reasons = (*strangers, *found.reasons, *_code_reasons(archive, root))
@@ -71,7 +72,7 @@ def parse_torch_zip(view: ByteView, limits: Limits) -> Checkpoint:
         state_dict=found.state_dict,
         containers=found.containers,
         oddities=tuple(oddities),
-        inferred=sum(data_folder + key in archive.inferred for key in storages),
+        inferred=sum(record.name in archive.inferred for record in records.values()),
     )
 
 
@@ -146,8 +147,8 @@ def _read_data_pickle(archive: Archive, name: str, limits: Limits) -> tuple[Pick
     return pickled, oddities
 
 
-def _record_start(archive: Archive, data_folder: str, storage: Storage) -> int:
-    """The byte of the file where a storage begins."""
+def _record(archive: Archive, data_folder: str, storage: Storage) -> ZipEntry:
+    """The member that holds a storage."""
     name = data_folder + storage.key
     entry = archive.entries.get(name)
     if entry is None:
@@ -160,7 +161,7 @@ def _record_start(archive: Archive, data_folder: str, storage: Storage) -> int:
             f"storage {storage.key!r} has {storage.n_bytes} bytes by the pickle, at byte {storage.position}, "
             f"and {entry.n_bytes} by the record {name!r}"
         )
-    return archive.starts[name]
+    return entry
 
 
 def _code_reasons(archive: Archive, root: str) -> list[str]:

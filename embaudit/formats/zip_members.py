@@ -142,21 +142,29 @@ class _Search:
     def look_up(self, members: Members) -> None:
         """Read the local headers of some members; those of small ones together with what lies beside."""
         if self.view.expect is not None:
-            self.view.expect(_spans(members, self.runs))
-        n_problems = 0
+            self.view.expect(self._spans(members))
+        starts, n_problems = self.starts, 0
         first = end = 0
         data = b""
         for entry, stop in members:
             header = entry.header
             if header >= end:
-                first, end = header, _end_of_read(entry, self.runs)
+                first, end = header, self.runs.get(header) or header + _LOCAL_BYTES + len(entry.raw_name)
                 data = self.view.read(header, end)
                 if header in self.runs:
                     self.chunks.append((header, data))
-            self.starts[entry.name], problem = _payload_start(entry, data, header - first, stop)
+            starts[entry.name], problem = _payload_start(entry, data, header - first, stop)
             if problem and n_problems < _MAX_ODDITIES:
                 n_problems += 1
                 self.problems.append((header, problem))
+
+    def _spans(self, members: Members) -> Iterator[tuple[int, int]]:
+        """All reads that looking members up takes."""
+        end = 0
+        for entry, _ in members:
+            if entry.header >= end:
+                end = self.runs.get(entry.header) or entry.header + _LOCAL_BYTES + len(entry.raw_name)
+                yield entry.header, end
 
     def infer(self, members: Members, alignment_record: str) -> list[tuple[ZipEntry, int]]:
         """Note where payloads begin of which the directory leaves no doubt; gives the other members."""
@@ -204,20 +212,6 @@ def _small_runs(members: Members, small: Collection[str]) -> dict[int, int]:
         start, end = (entry.header if start < 0 else start), stop
         runs[start] = end
     return runs
-
-
-def _end_of_read(entry: ZipEntry, runs: Mapping[int, int]) -> int:
-    """The byte after the read that begins with a member's local header."""
-    return runs.get(entry.header, 0) or entry.header + _LOCAL_BYTES + len(entry.raw_name)
-
-
-def _spans(members: Members, runs: Mapping[int, int]) -> Iterator[tuple[int, int]]:
-    """All reads that looking members up takes."""
-    end = 0
-    for entry, _ in members:
-        if entry.header >= end:
-            end = _end_of_read(entry, runs)
-            yield entry.header, end
 
 
 def _aligned_start(entry: ZipEntry, alignment: int) -> int | None:

@@ -39,7 +39,8 @@ def map_tensors(
     `headers` already, and stand behind a sample at depth `sampled`.
 
     Args:
-        left: The one checkpoint; an older one, by custom.
+        left: The one checkpoint; an older one, by custom. Values are read where a checkpoint says they are,
+            inferred places included; of targets that are opened here nothing is inferred then.
         right: The other.
         depth: How much of the tensor data may be read: `headers`, `sampled` or `full`.
         limits: What bounds the reading.
@@ -54,7 +55,7 @@ def map_tensors(
         LimitError: If a weight file exceeds a limit.
     """
     depth = Depth.parse(depth)
-    left, right = _opened(left, limits), _opened(right, limits)
+    left, right = _opened(left, depth, limits), _opened(right, depth, limits)
     joined = join_checkpoints(left, right)
     if depth is Depth.HEADERS:
         return attrs.evolve(joined, pairs=_by_checksums(joined.pairs, left, right, depth))
@@ -83,8 +84,10 @@ def _by_checksums(
     )
 
 
-def _opened(target: CheckpointTarget, limits: Limits) -> Checkpoint:
-    return target if isinstance(target, Checkpoint) else open_checkpoint(target, limits=limits)
+def _opened(target: CheckpointTarget, depth: Depth, limits: Limits) -> Checkpoint:
+    if isinstance(target, Checkpoint):
+        return target
+    return open_checkpoint(target, limits=limits, exact=depth is not Depth.HEADERS)
 
 
 def _reader(checkpoint: Checkpoint) -> Reader:

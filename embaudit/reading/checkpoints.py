@@ -12,7 +12,7 @@ from embaudit.formats.checkpoints import parse_checkpoint
 from embaudit.formats.fields import inside
 from embaudit.formats.shard_index import join_shards
 from embaudit.model.checkpoint import Checkpoint, ShardIndex
-from embaudit.model.files import FarReader, Snapshot, Span
+from embaudit.model.files import FarReader, FileKind, FileState, Snapshot, Span
 from embaudit.model.limits import DEFAULT_LIMITS, KIB, MIB, Limits
 from embaudit.reading.files import view_file
 from embaudit.reading.weight_names import read_index
@@ -27,6 +27,9 @@ SHARD_GROUP = 4 * SHARD_READERS
 HEAD_BYTES = 100 * KIB
 """Asked for at the start of a safetensors file over a network: the headers of models of up to some 800
 tensors. One request more costs as much time as a megabyte."""
+
+TORCH_HEAD_BYTES = 64 * KIB
+"""Asked for at the start of any other weight file: `data.pkl` of BERT-base, for one, has 35 KB."""
 
 ENTRY_BYTES = 100
 """What one tensor takes in a safetensors header beside its name: dtype, shape and offsets in large models."""
@@ -65,10 +68,19 @@ def read_checkpoint(
 
 
 def _read_file(snapshot: Snapshot, limits: Limits, exact: bool, path: str) -> Checkpoint:
-    if path.endswith(".safetensors") and isinstance(snapshot.reader, FarReader):
-        snapshot.reader.fetch((Span(path, 0, HEAD_BYTES),))
+    head = head_of(snapshot, path)
+    if isinstance(snapshot.reader, FarReader) and head is not None:
+        snapshot.reader.fetch((head,))
     with inside(path):
         return parse_checkpoint(view_file(snapshot, path, infers=not exact), limits)
+
+
+def head_of(snapshot: Snapshot, path: str) -> Span | None:
+    """What to ask for first of a weight file over a network; None for what is none, or is not at hand."""
+    entry = snapshot.files.get(path)
+    if entry is None or entry.kind is not FileKind.WEIGHTS or entry.state is not FileState.PRESENT:
+        return None
+    return Span(path, 0, HEAD_BYTES if path.endswith(".safetensors") else TORCH_HEAD_BYTES)
 
 
 def _read_shards(

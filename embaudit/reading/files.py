@@ -3,7 +3,7 @@
 Refuses to know any byte layout, and what a document means.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from embaudit.errors import LimitError, SourceError, TargetError
@@ -57,15 +57,20 @@ def _expect(reader: FarReader, path: str, spans: Iterable[tuple[int, int]]) -> N
     reader.fetch(Span(path, start, stop) for start, stop in spans)
 
 
+def whole_files(snapshot: Snapshot, paths: Iterable[str], most_bytes: int) -> Iterator[Span]:
+    """The files among these that can be read and have at most so many bytes, whole."""
+    for path in paths:
+        entry = snapshot.files.get(path)
+        if entry is None or entry.state is not FileState.PRESENT or not entry.size:
+            continue
+        if entry.size <= most_bytes:
+            yield Span(path, 0, entry.size)
+
+
 def fetch_whole(snapshot: Snapshot, paths: Iterable[str], most_bytes: int) -> None:
     """Have files of at most so many bytes at hand, side by side, where each read is a request."""
-    if not isinstance(snapshot.reader, FarReader):
-        return
-    entries = (snapshot.files[path] for path in paths if path in snapshot.files)
-    readable = (entry for entry in entries if entry.state is FileState.PRESENT)
-    snapshot.reader.fetch(
-        Span(entry.path, 0, entry.size) for entry in readable if entry.size and entry.size <= most_bytes
-    )
+    if isinstance(snapshot.reader, FarReader):
+        snapshot.reader.fetch(whole_files(snapshot, paths, most_bytes))
 
 
 def _absence(snapshot: Snapshot, path: str) -> str:

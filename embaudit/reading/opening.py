@@ -21,6 +21,7 @@ def open_checkpoint(
     *,
     revision: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    exact: bool = False,
 ) -> Checkpoint:
     """The checkpoint at a target, from headers alone.
 
@@ -31,6 +32,7 @@ def open_checkpoint(
             (`WEIGHTS_IN_ORDER`), else the only one in the root, else the only one there is.
         revision: For a target that has revisions, as for `embaudit.sources.open_snapshot`.
         limits: Bounds on everything that is read.
+        exact: As for `read_checkpoint`: whether values are going to be read.
 
     Raises:
         TargetError: If the target is not understood or not found, or holds no checkpoint, or several.
@@ -50,7 +52,7 @@ def open_checkpoint(
         snapshot = open_snapshot(target, revision=revision, limits=limits)
     if name is None:
         name = _first_name(snapshot, limits)
-    return read_checkpoint(snapshot, name, limits)
+    return read_checkpoint(snapshot, name, limits, exact=exact)
 
 
 def _path_of_file(target: str | os.PathLike[str]) -> Path | None:

@@ -5,14 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from embaudit.errors import FormatError, LimitError, NoContentError, SourceError, TargetError
+from embaudit.formats.declared import declared_paths
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import UnreadableFile, WeightFiles
 from embaudit.model.files import FarReader, FileState, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.repository import Repository
-from embaudit.reading.checkpoints import read_checkpoint
+from embaudit.reading.checkpoints import head_of, read_checkpoint
 from embaudit.reading.declarations import read_declaration
-from embaudit.reading.weight_names import checkpoint_names, orphan_shards, read_indexes
+from embaudit.reading.files import whole_files
+from embaudit.reading.weight_names import checkpoint_names, index_paths, orphan_shards, read_indexes
 
 UNREADABLE = (FormatError, LimitError, SourceError, TargetError)
 """What reading a file of the repository may raise: its fault, so a finding and not an exception."""
@@ -31,6 +33,7 @@ def read_repository(
         limits: Bounds on everything that is read.
         exact: As for `read_checkpoint`.
     """
+    _announce(snapshot, limits)
     declaration = read_declaration(snapshot, limits)
     indexes = read_indexes(snapshot, limits)
     names = checkpoint_names(snapshot, indexes)
@@ -44,6 +47,15 @@ def read_repository(
         not_at_hand=tuple(name for name in names if name not in read),
         weights=WeightFiles(checkpoints=names, orphan_shards=orphan_shards(snapshot, indexes)),
     )
+
+
+def _announce(snapshot: Snapshot, limits: Limits) -> None:
+    """Over a network, ask side by side for what will be read whatever the files say: settings and headers."""
+    if not isinstance(snapshot.reader, FarReader):
+        return
+    settings = (*declared_paths(snapshot.files), *index_paths(snapshot))
+    heads = [span for name in checkpoint_names(snapshot, ()) if (span := head_of(snapshot, name)) is not None]
+    snapshot.reader.fetch((*whole_files(snapshot, settings, limits.settings_bytes), *heads))
 
 
 def _read_all(

@@ -31,12 +31,17 @@ def read_index(snapshot: Snapshot, path: str, limits: Limits = DEFAULT_LIMITS) -
 def read_indexes(snapshot: Snapshot, limits: Limits = DEFAULT_LIMITS) -> tuple[ShardIndex, ...]:
     """Every index of a torch or safetensors checkpoint that can be used, by path; others are left out."""
     indexes = []
-    paths = [path for path in snapshot.files if _is_index(path)]
+    paths = index_paths(snapshot)
     fetch_whole(snapshot, paths, limits.json_bytes)
     for path in paths:
         with suppress(SourceError, FormatError, LimitError):
             indexes.append(read_index(snapshot, path, limits))
     return tuple(indexes)
+
+
+def index_paths(snapshot: Snapshot) -> list[str]:
+    """The indexes of torch and safetensors checkpoints that are listed."""
+    return [path for path in snapshot.files if _is_index(path)]
 
 
 def checkpoint_names(

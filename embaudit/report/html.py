@@ -18,7 +18,7 @@ from embaudit.model.tensor_map import TensorMap
 from embaudit.model.words import plural, short
 from embaudit.report.loads import LOAD_COLUMNS, load_rows
 from embaudit.report.text import verdict
-from embaudit.report.wording import as_json, dtypes, plain, size
+from embaudit.report.wording import as_json, dtypes, inferred, plain, size, value_notes
 
 MAX_ROWS = 2000
 """Rows of one table; a browser shows no more with comfort. The JSON form has all of them."""
@@ -55,6 +55,7 @@ def render_html(record: AuditRecord, *, whole_page: bool = True) -> str:
             _weights(record.checkpoints),
             _loads(record.loads),
             *(_map(tensors) for tensors in record.mappings),
+            _value_notes(record.mappings),
             "" if record.diff is None else _diff(record.diff),
             _skipped(record),
             "</div>",
@@ -151,7 +152,13 @@ def _weights(checkpoints: Mapping[str, Checkpoint]) -> str:
         for each in checkpoints.values()
     )
     tables = (_details(f"Tensors of {each.name}", _tensor_table(each)) for each in checkpoints.values())
-    return "<h3>Weights</h3>" + _table(("file", "format", "tensors", "dtype", "size"), rows) + "".join(tables)
+    notes = (
+        f"<div>{_code(each.name)}: {_text(inferred(each))}</div>"
+        for each in checkpoints.values()
+        if each.inferred
+    )
+    table = _table(("file", "format", "tensors", "dtype", "size"), rows)
+    return "".join(("<h3>Weights</h3>", table, *notes, *tables))
 
 
 def _tensor_table(checkpoint: Checkpoint) -> str:
@@ -198,6 +205,10 @@ def _map(tensors: TensorMap) -> str:
     return heading + "".join(lonely) + _details(plural(len(tensors.pairs), "pair"), pairs)
 
 
+def _value_notes(maps: Sequence[TensorMap]) -> str:
+    return "".join(f"<div>{_text(note)}</div>" for note in value_notes(maps))
+
+
 def _diff(diff: SnapshotDiff) -> str:
     files = [("added", _code(entry.path), _text(entry.kind)) for entry in diff.added]
     files += [("removed", _code(entry.path), _text(entry.kind)) for entry in diff.removed]
@@ -225,6 +236,7 @@ def _diff(diff: SnapshotDiff) -> str:
         + _table(("change", "file", "kind"), files)
         + _table(("file", "setting", "old", "new", "why it matters"), fields)
         + "".join(_map(tensors) for tensors in diff.tensors)
+        + _value_notes(diff.tensors)
         + "".join(f"<div>{_text(note)}</div>" for note in diff.notes)
     )
 

@@ -17,7 +17,7 @@ from embaudit.model.tensor_map import TensorMap, TensorPair
 from embaudit.model.words import plural, short
 from embaudit.report.columns import indented, left_out, table, wrapped
 from embaudit.report.loads import LOAD_COLUMNS, load_rows
-from embaudit.report.wording import as_json, dtypes, plain, size
+from embaudit.report.wording import as_json, dtypes, inferred, plain, size, value_notes
 
 MAX_ROWS = 40
 """Rows of one table of tensors or changes; the JSON form has all of them."""
@@ -77,7 +77,7 @@ def render_map(tensors: TensorMap, *, max_rows: int = MAX_ROWS) -> str:
     notable = [pair for pair in tensors.pairs if _is_notable(pair)]
     header = ("left", "right", "renamed by", "dtype", "shape", "values")
     rows = [_pair(pair) for pair in notable[:max_rows]]
-    lines = [_map_summary(tensors)]
+    lines = [_map_summary(tensors), *value_notes((tensors,))]
     lines += ["", *table(header, rows), *left_out(len(notable), max_rows)] if rows else []
     for title, names in (("only on the left", tensors.only_left), ("only on the right", tensors.only_right)):
         lines += [f"{title}: {plain(name)}" for name in names[:max_rows]]
@@ -165,7 +165,8 @@ def _container(checkpoint: Checkpoint) -> str:
         facts.append(plural(len(checkpoint.tied), "tied group"))
     if checkpoint.state_dict:
         facts.append(f"under {plain(checkpoint.state_dict)}")
-    return ", ".join(facts)
+    facts.append(inferred(checkpoint))
+    return ", ".join(fact for fact in facts if fact)
 
 
 def _about(checkpoint: Checkpoint) -> list[str]:
@@ -199,7 +200,8 @@ def _cut(text: str) -> str:
 
 def _mappings(mappings: Sequence[TensorMap]) -> list[str]:
     lines = ["Formats compared"] if mappings else []
-    return lines + [f"  {_map_summary(each)}" for each in mappings]
+    lines += [f"  {_map_summary(each)}" for each in mappings]
+    return lines + [f"  {note}" for note in value_notes(mappings)]
 
 
 def _map_summary(tensors: TensorMap) -> str:
@@ -217,7 +219,7 @@ def _map_summary(tensors: TensorMap) -> str:
 
 
 def _is_notable(pair: TensorPair) -> bool:
-    plain_values = {"identical", "not-compared", "identical-in-sample"}
+    plain_values = {"identical", "not-compared", "identical-in-sample", "identical-by-checksum"}
     same_header = pair.left_dtype == pair.right_dtype and pair.left_shape == pair.right_shape
     return pair.renamed_by is not None or not same_header or pair.values.value not in plain_values
 
@@ -242,7 +244,7 @@ def _diff(diff: SnapshotDiff) -> Iterator[str]:
     yield from _commits("commit", diff.commits)
     yield from _commits("lost commit", diff.lost_commits)
     if diff.unknown_commit is not None:
-        yield f"  commit {short(diff.unknown_commit)} is not known to the history of the other snapshot"
+        yield f"  commit {plain(short(diff.unknown_commit))} is not known to the history of the other snapshot"
     rows = _file_rows(diff)
     yield from indented(table(("", "file", "kind", "size"), rows[:MAX_ROWS]))
     yield from indented(left_out(len(rows), MAX_ROWS))
@@ -251,6 +253,7 @@ def _diff(diff: SnapshotDiff) -> Iterator[str]:
     yield from (f"  {line}" for line in left_out(len(diff.field_changes), MAX_ROWS))
     for tensors in diff.tensors:
         yield f"  {_map_summary(tensors)}"
+    yield from (f"  {note}" for note in value_notes(diff.tensors))
     for note in diff.notes:
         yield f"  note: {plain(note)}"
 
@@ -260,7 +263,7 @@ def _commits(what: str, commits: Sequence[CommitInfo]) -> Iterator[str]:
     if len(commits) > MAX_ROWS:
         yield f"  {plural(len(commits) - MAX_ROWS, f'older {what}')}"
     for commit in commits[-MAX_ROWS:]:
-        told = (f"{what} {short(commit.commit)}", plain(commit.date), _cut_title(commit.title))
+        told = (f"{what} {plain(short(commit.commit))}", plain(commit.date), _cut_title(commit.title))
         yield f"  {'  '.join(told)}".rstrip()
 
 

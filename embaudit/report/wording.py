@@ -2,13 +2,25 @@
 
 import json
 import unicodedata
+from collections.abc import Iterable
 
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.frozen import JSON
+from embaudit.model.tensor_map import Agreement, Depth, TensorMap, TensorPair
+from embaudit.model.words import plural
 from embaudit.report.codec import to_jsonable
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 _STEP = 1000
+
+SAMPLE_NOTE = (
+    "Only the first, middle and last 2 KiB of each tensor were compared: a difference found there is proven,"
+    " equality of the rest is not (depth full proves it)."
+)
+CHECKSUM_NOTE = (
+    "Some values are judged by the CRC-32 of their storages in the files' directories alone: proof against"
+    " accidents, not against intent (depth full compares the values)."
+)
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories that a terminal or a page obeys instead of showing: control and format characters
@@ -41,6 +53,30 @@ def size(n_bytes: int | None) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= _STEP
     raise AssertionError("unreachable")
+
+
+def value_notes(maps: Iterable[TensorMap]) -> tuple[str, ...]:
+    """What the verdicts of some maps prove and what they do not, in one sentence for each kind."""
+    notes: dict[str, None] = {}
+    for tensors in maps:
+        if tensors.depth is Depth.SAMPLED and tensors.pairs:
+            notes[SAMPLE_NOTE] = None
+        if any(_is_by_checksum(pair) for pair in tensors.pairs):
+            notes[CHECKSUM_NOTE] = None
+    return tuple(notes)
+
+
+def _is_by_checksum(pair: TensorPair) -> bool:
+    # Only a look at the values counts those that differ.
+    unseen = pair.values is Agreement.DIFFERENT and pair.n_different is None
+    return unseen or pair.values is Agreement.IDENTICAL_BY_CHECKSUM
+
+
+def inferred(checkpoint: Checkpoint) -> str:
+    """Of how many storages the place in the file was not looked up; nothing if there are none."""
+    if not checkpoint.inferred:
+        return ""
+    return f"places of {plural(checkpoint.inferred, 'storage')} inferred, not looked up"
 
 
 def as_json(value: JSON) -> str:

@@ -24,9 +24,9 @@ def revision_floats(snapshot: Snapshot) -> Iterator[Observation]:
     """
     if snapshot.commit is None or is_commit(snapshot.revision):
         return
-    named = snapshot.revision or "the default branch"
+    named = "The default branch" if snapshot.revision is None else f"The revision {snapshot.revision!r}"
     yield Observation(
-        message=f"The revision {named!r} can move. Today it means commit {short(snapshot.commit)}.",
+        message=f"{named} can move. Today it means commit {short(snapshot.commit)}.",
         where=Where(field="revision"),
         evidence={"revision": snapshot.revision, "commit": snapshot.commit},
         remedy=f"Pin the commit: revision={snapshot.commit!r}.",

@@ -73,14 +73,12 @@ def commit_is_behind(diff: SnapshotDiff, loads: LoadChanges | None) -> Iterator[
 
 
 def _distance(diff: SnapshotDiff) -> str:
+    differ = diff.old.source != diff.new.source
+    old, new = (_PLACES.get(each.source, "") if differ else "" for each in (diff.old, diff.new))
     return (
-        f"Commit {short(diff.old.commit)}{_place(diff.old)} is {plural(len(diff.commits), 'commit')} behind"
-        f" {short(diff.new.commit)}{_place(diff.new)}"
+        f"Commit {short(diff.old.commit)}{old} is {plural(len(diff.commits), 'commit')} behind"
+        f" {short(diff.new.commit)}{new}"
     )
-
-
-def _place(snapshot: Snapshot) -> str:
-    return _PLACES.get(snapshot.source, "")
 
 
 def _verdict(diff: SnapshotDiff, reasons: list[str], asked: tuple[str, ...]) -> str:

@@ -274,26 +274,26 @@ def clone(tmp_path: Path) -> Path:
 
 
 def test_the_commits_between_two_revisions_of_a_clone_are_told(clone: Path) -> None:
-    """Oldest first, from the one after the old to the new one; none on the way back."""
+    """Oldest first, from the one after the old to the new one; on the way back the same ones are lost."""
     there = diff_snapshots(f"{clone}@HEAD~2", f"{clone}@HEAD")
     back = diff_snapshots(f"{clone}@HEAD", f"{clone}@HEAD~2")
 
     assert [commit.title for commit in there.commits] == ["second", "third"]
     assert there.commits[-1].commit == run_git(clone, "rev-parse", "HEAD")
-    assert back.commits == ()
+    assert (back.commits, back.lost_commits) == ((), there.commits)
     assert [(change.old, change.new) for change in there.field_changes] == [(0, 2)]
 
 
-def test_a_commit_that_the_clone_does_not_know_is_a_note(clone: Path) -> None:
-    """Two histories without a common commit are compared all the same."""
+def test_a_commit_that_the_clone_does_not_know_is_told(clone: Path) -> None:
+    """Two snapshots whose histories do not meet are compared all the same."""
     stranger = snapshot({"config.json": text(CONFIG)}, commit="0" * 40)
 
     diff = diff_snapshots(stranger, f"{clone}@HEAD")
 
     assert diff.commits == ()
     assert len(diff.modified) == 1
-    assert [note for note in diff.notes if note.startswith("The commits between")] == list(diff.notes)
-    assert len(diff.notes) == 1
+    assert diff.unknown_commit == "0" * 40
+    assert diff.notes == ()
 
 
 def test_the_working_folder_equals_the_commit_that_is_checked_out(clone: Path) -> None:

@@ -20,7 +20,7 @@ from embaudit.model.words import plural
 from embaudit.report import FORMATS, AuditReport, FindingsError
 from embaudit.report.text import render_checkpoint, render_diff, render_map, render_text
 from embaudit.report.wording import plain, size
-from embaudit.testing.facts import COMMIT_A, make_checkpoint, make_entry, make_pair, make_snapshot
+from embaudit.testing.facts import COMMIT_A, COMMIT_B, make_checkpoint, make_entry, make_pair, make_snapshot
 
 HOSTILE = "a\x1b[2J\u202eb\n<script>alert(1)</script>\"'&\u2028\ud800\x9b"
 
@@ -50,7 +50,9 @@ def a_report(
         removed=(entry,),
         renamed=(FileRename(old_path=name, new_path=name, kind=entry.kind),),
         uncompared=(name,),
-        commits=(CommitInfo(commit=COMMIT_A, title=name),),
+        commits=(CommitInfo(commit=COMMIT_A, title=name, date=name),),
+        lost_commits=(CommitInfo(commit=COMMIT_A, title=name, date=name),),
+        unknown_commit=name,
         field_changes=(
             FieldChange(file=name, field=name, old=name, new=[name], affects_embeddings=True, why=name),
         ),
@@ -205,6 +207,28 @@ def test_a_map_shows_the_pairs_that_are_not_plainly_the_same() -> None:
     assert "2 pairs" in shown.splitlines()[0]
     assert "x.a" in shown
     assert "same" not in shown
+
+
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_a_diff_shows_the_commits_of_both_sides(form: str) -> None:
+    """Commits between and lost ones stand with title and date, and so does a commit that nobody knows."""
+    between, lost = (
+        CommitInfo(commit=commit, title=title, date=f"{year}-01-01")
+        for commit, title, year in ((COMMIT_A, "gained", 2024), (COMMIT_B, "forgotten", 2023))
+    )
+    diff = SnapshotDiff(
+        old=make_snapshot(),
+        new=make_snapshot(),
+        commits=(between,),
+        lost_commits=(lost,),
+        unknown_commit="c" * 40,
+    )
+
+    shown = attrs.evolve(a_report(), diff=diff).render(form)
+
+    assert all(word in shown for word in ("gained", "2024-01-01", "forgotten", "2023-01-01", "lost commit"))
+    assert "c" * 12 in shown
+    assert shown.index("gained") < shown.index("lost commit") < shown.index("forgotten")
 
 
 def test_a_diff_marks_settings_that_matter() -> None:

@@ -12,6 +12,8 @@ from embaudit.model.findings import Observation, Severity
 from embaudit.rules import RULES, Rule, ask_rules, rule, without
 from embaudit.testing.facts import make_checkpoint
 
+BOTH = WeightFiles(checkpoints=("a", "b"))
+
 
 def test_a_rule_is_asked_once_for_each_combination_of_its_facts() -> None:
     """A rule of two facts sees every checkpoint with every listing."""
@@ -29,9 +31,7 @@ def test_a_rule_is_asked_once_for_each_combination_of_its_facts() -> None:
         needs=(Checkpoint, WeightFiles),
         ask=asked,
     )
-    facts = Facts(
-        known=(make_checkpoint(name="a"), make_checkpoint(name="b"), WeightFiles(checkpoints=("a", "b")))
-    )
+    facts = Facts(known=(make_checkpoint(name="a"), make_checkpoint(name="b"), BOTH))
     ask_rules([each], facts)
 
     assert seen == [("a", ("a", "b")), ("b", ("a", "b"))]
@@ -45,6 +45,36 @@ def test_one_absent_fact_does_not_silence_the_others() -> None:
 
     assert [finding.code for finding in findings] == ["EMB132"]
     assert [each.reason for each in skipped] == ["b was not read"]
+
+
+@pytest.mark.parametrize("known", [(), (BOTH,)], ids=["without", "with"])
+def test_a_rule_is_asked_with_or_without_a_fact_that_it_can_do_without(
+    known: tuple[WeightFiles, ...],
+) -> None:
+    """`Fact | None` is None where the fact is absent, and its absence is no reason to skip the rule."""
+    seen: list[tuple[str, WeightFiles | None]] = []
+
+    @rule("EMB997", Severity.INFO)
+    def asked(checkpoint: Checkpoint, files: WeightFiles | None) -> Iterator[Observation]:
+        seen.append((checkpoint.name, files))
+        yield from ()
+
+    facts = Facts(known=(make_checkpoint(), *known), absent=(Absent(kind=WeightFiles, reason="none"),))
+    _, skipped = ask_rules([RULES.pop("EMB997")], facts)
+
+    assert seen == [("pytorch_model.bin", known[0] if known else None)]
+    assert skipped == ()
+
+
+def test_what_a_rule_can_do_without_comes_last() -> None:
+    """A fact that is needed after one that is not fails at import, and declares nothing."""
+    with pytest.raises(TypeError, match="after one that it can do without"):
+
+        @rule("EMB996", Severity.INFO)
+        def wrong(files: WeightFiles | None, checkpoint: Checkpoint) -> Iterator[Observation]:
+            yield Observation(message=f"{files}, {checkpoint.name}")
+
+    assert "EMB996" not in RULES
 
 
 def test_a_code_is_declared_once() -> None:

@@ -159,6 +159,11 @@ def same_names() -> TensorMap:
     return a_map(make_pair("a"), left="model.safetensors")
 
 
+def same_checksums() -> TensorMap:
+    """The same, with equal checksums in both files."""
+    return a_map(make_pair("a", values=Agreement.IDENTICAL_BY_CHECKSUM), left="model.safetensors")
+
+
 def same_values() -> TensorMap:
     """The same, with every value compared."""
     return a_map(make_pair("a", values=Agreement.IDENTICAL), left="model.safetensors", depth=Depth.FULL)
@@ -330,6 +335,7 @@ CASES = (
     Case("EMB011", "a harmless field", (a_diff(field_changes=(a_change(affects_embeddings=False),)),)),
     Case("EMB012", "other values", (a_diff(tensors=(DAMAGED_MAP,)),), ((W, "model.safetensors"),)),
     Case("EMB012", "the same tensors", (a_diff(tensors=(a_map(make_pair("a")),)),)),
+    Case("EMB012", "the same checksums", (a_diff(tensors=(same_checksums(),)),)),
     Case(
         "EMB013",
         "weights of equal size, without digests",
@@ -375,6 +381,12 @@ CASES = (
         "other bytes around equal tensors",
         (a_diff(modified=(a_file_change("model.safetensors"),), tensors=(same_values(),)),),
         ((N, "model.safetensors"),),
+    ),
+    Case(
+        "EMB015",
+        "other bytes around tensors of equal checksums, which no loader checks",
+        (a_diff(modified=(a_file_change("model.safetensors"),), tensors=(same_checksums(),)),),
+        ((W, "model.safetensors"),),
     ),
     Case(
         "EMB015",
@@ -815,6 +827,13 @@ CASES = (
         "close values",
         (ComparedValues(tensors=a_map(make_pair("a", values=Agreement.CLOSE))),),
         ((W, "model.safetensors: a"),),
+    ),
+    Case("EMB106", "equal checksums", (ComparedValues(tensors=same_checksums()),)),
+    Case(
+        "EMB106",
+        "other checksums",
+        (ComparedValues(tensors=a_map(make_pair("a", values=Agreement.DIFFERENT))),),
+        ((E, "model.safetensors: a"),),
     ),
     Case(
         "EMB106",
@@ -1436,7 +1455,7 @@ def test_flagged_files_stay_bounded_and_weights_come_first() -> None:
 
 
 def test_what_an_update_means_is_told_for_the_releases_that_both_predictions_have() -> None:
-    """Releases that do the same before and after are not named; the others are, with what changes for them."""
+    """Releases that do the same before and after are not named; the others are, with what changes."""
     before = make_prediction(make_load(versions=">=4.30.0,<=5.23.0", files=("pytorch_model.bin",)))
     after = make_prediction(
         make_load(versions=">=4.30.0,<=4.57.6", files=("pytorch_model.bin",)),
@@ -1448,6 +1467,38 @@ def test_what_an_update_means_is_told_for_the_releases_that_both_predictions_hav
 
     (told,) = findings[0].evidence["loaders"]["transformers"]
     assert told == "transformers 5.0.0 to 5.23.0: `model.safetensors` instead of `pytorch_model.bin`"
+
+
+def test_changed_tensors_are_named() -> None:
+    """Which tensor has other values is in the message, where only checksums tell it, too."""
+    changed = a_map(make_pair("encoder.weight", values=Agreement.DIFFERENT), make_pair("same"))
+
+    findings, _ = ask_rules([RULES["EMB012"]], Facts(known=(a_diff(tensors=(changed,)),)))
+
+    assert "1 tensor with other values" in findings[0].message
+    assert "`encoder.weight`" in findings[0].message
+
+
+RELATIONS = {
+    "not compared": (Agreement.NOT_COMPARED, "values were not compared"),
+    "in a sample": (Agreement.IDENTICAL_IN_SAMPLE, "in all samples"),
+    "by checksum": (Agreement.IDENTICAL_BY_CHECKSUM, "by the checksums in their directories"),
+    "in full": (Agreement.IDENTICAL, "how a loader reads one of the files"),
+    "different": (Agreement.DIFFERENT, "do not hold the same tensors"),
+}
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_how_far_two_files_were_compared_is_said(relation: str) -> None:
+    """When loaders move to another file, the finding says no more of its values than was seen."""
+    values, expected = RELATIONS[relation]
+    files = ("pytorch_model.bin",), ("model.safetensors", "pytorch_model.bin")
+
+    diff = a_diff(*files, tensors=(a_map(make_pair("a", values=values)),))
+
+    findings, _ = ask_rules([RULES["EMB010"]], Facts(known=(diff,)))
+
+    assert expected in findings[0].message
 
 
 def test_an_observation_can_not_name_another_code() -> None:

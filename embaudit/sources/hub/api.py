@@ -18,7 +18,7 @@ from embaudit.sources.hub.documents import Field, parse_answer
 from embaudit.sources.hub.exchange import Answer, Exchange
 from embaudit.sources.hub.refusals import refusal
 
-OK, NOT_FOUND = 200, 404
+OK = 200
 _REVISION_NOT_FOUND = "RevisionNotFound"
 """The `X-Error-Code` of a 404 for a branch, tag or commit that the repository does not have."""
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")

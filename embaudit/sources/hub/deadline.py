@@ -36,6 +36,9 @@ class Pace:
     grace_seconds: float
     bytes_per_second: float
 
+    def __str__(self) -> str:
+        return f"allowed are {self.grace_seconds:g} seconds and one for {self.bytes_per_second:,.0f} bytes"
+
     def allows(self, n_bytes: int) -> float:
         """Seconds that work may have taken by the time that it has had `n_bytes`."""
         return self.grace_seconds + n_bytes / self.bytes_per_second
@@ -84,7 +87,7 @@ def run_within(pace: Pace, work: Callable[[Progress], Result]) -> Result:
     try:
         while not wait((outcome,), timeout=max(0.0, progress.seconds_left())).done:
             if progress.seconds_left() <= 0:
-                raise SlowError(f"no answer at {pace.bytes_per_second:,.0f} bytes a second or more")
+                raise SlowError(f"the answer takes too long: {pace}")
         return outcome.result()
     finally:
         progress.abandon()

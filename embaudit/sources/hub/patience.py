@@ -41,8 +41,9 @@ class Patience:
         attempts: How often to ask at most.
         first_wait: Wait after the first attempt, if the hub names none; it doubles with every attempt.
         longest_wait: Where the doubling ends.
-        ceiling: What failed attempts and the waits between them may take in all. The hub counts requests over
-            300 seconds, and an audit that stands still that long looks broken.
+        ceiling: What failed attempts and the waits between them may take in all; after that there is no
+            further attempt. The hub counts requests over 300 seconds, and an audit that stands still that
+            long looks broken.
         margin: What is added to a time that the hub counts in whole seconds.
         connect_seconds: For the connection to be made, once the host's name is known.
         read_seconds: Between two packets of an answer.

@@ -16,10 +16,10 @@ from concurrent.futures import Future
 
 import attrs
 
-from embaudit.errors import EmbauditError, SourceError
+from embaudit.errors import EmbauditError, NoContentError, SourceError
 from embaudit.model.files import FileEntry
 from embaudit.sources.base import shown
-from embaudit.sources.hub.api import NOT_FOUND, OK, Addresses, as_source_error
+from embaudit.sources.hub.api import OK, Addresses, as_source_error
 from embaudit.sources.hub.exchange import Answer, Exchange
 from embaudit.sources.hub.refusals import refusal
 from embaudit.sources.memory import git_blob_sha1
@@ -29,8 +29,12 @@ ADDRESS_SECONDS = 50 * 60
 MOST_RESUMED = 3
 """Times that an answer which ends early is taken up where it ended."""
 _PARTIAL = 206
-_REFUSED = {401, 403, NOT_FOUND}
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+_REFUSED = {_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND}
 """What an address answers that is no longer good."""
+_DENIED, _EXPIRED = b"<Code>AccessDenied</Code>", b"expired"
+"""S3 says of an object that is not there what it says of one that is not for the asker; so that files whose
+upload broke off answer 403 at a fresh address (https://github.com/huggingface/huggingface_hub/issues/4430)."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -178,7 +182,7 @@ class Ranges:
         """The body of an answer that is what was asked for, as far as it says."""
         what, size = self._what(entry), entry.size or 0
         if answer.status not in {OK, _PARTIAL}:
-            raise refusal(answer, what=what, page=self._addresses.page)
+            raise self._refusal(answer, what)
         check_identity(answer.first_headers, entry, self._commit, what)
         if answer.status == OK:
             if span != (0, size) or len(answer.body) != size:
@@ -186,6 +190,20 @@ class Ranges:
             return answer.body
         check_range(answer.headers.get("content-range", ""), span, size, what)
         return answer.body
+
+    def _refusal(self, answer: Answer, what: str) -> EmbauditError:
+        if _is_lost(answer):
+            return NoContentError(
+                f"{what}: the hub lists it and has no content for it: "
+                "its LFS object was never uploaded or is gone (status 403, AccessDenied)"
+            )
+        return refusal(answer, what=what, page=self._addresses.page)
+
+
+def _is_lost(answer: Answer) -> bool:
+    """Whether the storage has no object at the address that was just signed for it."""
+    denied = answer.status == _FORBIDDEN and _DENIED in answer.body and _EXPIRED not in answer.body.lower()
+    return denied and not answer.on_hub
 
 
 def check_range(content_range: str, span: tuple[int, int], size: int, what: str) -> None:

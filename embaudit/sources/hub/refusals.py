@@ -11,6 +11,7 @@ import attrs
 
 from embaudit.errors import EmbauditError, NoContentError, SourceError, TargetError
 from embaudit.sources.base import shown
+from embaudit.sources.hub.addresses import without_secrets
 from embaudit.sources.hub.exchange import Answer
 from embaudit.sources.hub.redaction import redacted
 
@@ -157,7 +158,7 @@ def refusal(answer: Answer, *, what: str, page: str = "the repository's page on 
     message = _message(answer)
     row = next(row for row in _ROWS if row.fits(answer, message))
     said = f"; it says '{message}'" if message else ""
-    return row.error(f"{what}: {row.says.format(page=page)} (status {answer.status}{said})")
+    return row.error(f"{what}: {row.says.format(page=without_secrets(page))} (status {answer.status}{said})")
 
 
 def _message(answer: Answer) -> str:

@@ -9,8 +9,9 @@ own, since their messages hold addresses and header values.
 import importlib
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +27,7 @@ CHUNK_BYTES = 64 * 1024
 """Bytes asked of `requests` at a time; httpx gives what has come."""
 
 _CREDENTIALS = ("authorization", "cookie")
+_ONE_AT_A_TIME = threading.Lock()
 _OFFLINE = (
     "the hub cannot be asked: huggingface_hub is offline (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set); "
     "unset it, or name what was downloaded, as cache:org/name"
@@ -104,8 +106,7 @@ def hub_headers(token: str | bool | None) -> dict[str, str]:
         OfflineError: If the network is switched off.
         TargetError: If the stored token is asked for and there is none.
     """
-    if constants.HF_HUB_OFFLINE:
-        raise OfflineError(_OFFLINE)
+    _check_online()
     try:
         headers = build_hf_headers(token=token, library_name="embaudit", library_version=VERSION)
     except LocalTokenNotFoundError:
@@ -117,8 +118,20 @@ def calling_session() -> Any:
     """huggingface_hub's session. Before 1.0 it belongs to the calling thread, so that it is taken there.
 
     A `requests.Session`, `httpx.Client` or `httpx2.Client`, as the application set it up.
+
+    Raises:
+        OfflineError: If the network is switched off.
     """
-    return get_session()
+    _check_online()
+    # huggingface_hub 1.0 makes several clients and forgets all but one if threads ask for the first at once.
+    with _ONE_AT_A_TIME:
+        return get_session()
+
+
+def _check_online() -> None:
+    # The clients look at the switch as well; before 1.0 only when a session is made.
+    if constants.HF_HUB_OFFLINE:
+        raise OfflineError(_OFFLINE)
 
 
 @contextmanager
@@ -139,7 +152,8 @@ def opened(session: Any, request: Request) -> Generator[Response, None, None]:
             chunks=_chunks(library, response),
         )
     finally:
-        with _retold(library):
+        # What was wanted of the answer is read by now, or its own error is on the way.
+        with suppress(TransportError), _retold(library):
             response.close()
 
 

@@ -24,8 +24,10 @@ def window_around(start: int, stop: int, size: int) -> Window:
     """The bytes to have for a read that wants those from `start` to `stop` of a file of `size` bytes.
 
     A header is read from its beginning, so more is had after it; but a zip's directory is read from its end,
-    so for a read that ends where the file does more is had before it.
+    so for a read that ends where the file does more is had before it. A small file is had whole.
     """
+    if size <= READ_AHEAD:
+        return 0, size
     if stop == size:
         return min(start, max(size - READ_AHEAD, 0)), size
     return start, min(max(stop, start + READ_AHEAD), size)

@@ -149,8 +149,9 @@ class _Connection(BaseHTTPRequestHandler):
         if how.silent or self._stops(how.wait):
             self.close_connection = True
             return
+        most = how.pieces + (0 if how.header_piece else 1)
         for n, (head, piece) in enumerate(self._all_pieces(response)):
-            if n and how.pieces and (n == how.pieces or self._stops(how.pause)):
+            if n and how.pieces and (n == most or self._stops(how.pause)):
                 self.close_connection = True
                 return
             yield head, piece

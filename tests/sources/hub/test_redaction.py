@@ -36,7 +36,10 @@ def test_queries_are_cut_whole(query: str) -> None:
 TEXTS = {
     "a token": (f"Authorization: Bearer {TOKEN}", "Authorization: Bearer ..."),
     "a token alone": (f"the token {TOKEN} is", "the token hf_... is"),
-    "a header of httpcore": ("(b'Set-Cookie', b'id=1; x'), (b'A', b'1')", "(b'Set-Cookie', b'...'), (b'A', b'1')"),
+    "a header of httpcore": (
+        "(b'Set-Cookie', b'id=1; x'), (b'A', b'1')",
+        "(b'Set-Cookie', b'...'), (b'A', b'1')",
+    ),
     "a header in a mapping": ("{'authorization': 'Basic abc'}", "{'authorization': '...'}"),
     "a password": ("https://user:word@host/a", "https://...@host/a"),
     "a query torn apart": ("name.bin and&Signature=abc", "name.bin and&Signature=..."),
@@ -81,7 +84,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     forget = getattr(huggingface_hub, "close_session", None) or utils.reset_sessions
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     forget()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     forget()
@@ -101,23 +104,33 @@ class Everything(logging.Handler):
         self.lines.append(f"{record.name}: {self.format(record)} {record.msg!r} {record.args!r}")
 
 
-def test_no_log_at_any_level_holds_a_secret(hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """What is logged at level DEBUG, by every logger that there is, whatever was set up before."""
+    everything, root = Everything(), logging.getLogger()
+    named = [logging.getLogger(name) for name in list(root.manager.loggerDict)]
+    loggers = [root, *(logger for logger in named if not logger.name.startswith("hypothesis"))]
+    before = [(logger, logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = True
+    root.addHandler(everything)
+    yield everything.lines
+    root.removeHandler(everything)
+    for logger, level, propagate in before:
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def test_no_log_at_any_level_holds_a_secret(hub: str, log: list[str]) -> None:
     """With every logger at DEBUG, no record of any library holds the token, the signature or the cookie."""
     exchange = Exchange(endpoint=hub, token=TOKEN, limits=DEFAULT_LIMITS, meter=Meter())
-    everything, root = Everything(), logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [everything])
-    names = [name for name in logging.root.manager.loggerDict if not name.startswith("hypothesis")]
-    for logger in (root, *map(logging.getLogger, names)):
-        monkeypatch.setattr(logger, "level", logging.DEBUG)
-        monkeypatch.setattr(logger, "propagate", True)
-    root.manager._clear_cache()
 
     answer = exchange.get(f"{hub}/org/name/resolve/main/a", what="'a'", most=2, crosses=True)
     exchange.get(answer.url, what="'a'", most=2, crosses=True, known=True)
 
-    log = "\n".join(everything.lines)
+    logged = "\n".join(log)
     assert SIGNATURE in answer.url
-    assert "/cdn?..." in log, "the libraries log addresses, else this test proves nothing"
-    assert "huggingface_hub.utils._http: " in log
-    assert not [secret for secret in (TOKEN, SIGNATURE, COOKIE) if secret in log]
-    root.manager._clear_cache()
+    assert "/cdn?..." in logged, "the libraries log addresses, else this test proves nothing"
+    assert "huggingface_hub.utils._http: " in logged
+    assert not [secret for secret in (TOKEN, SIGNATURE, COOKIE) if secret in logged]

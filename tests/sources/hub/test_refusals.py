@@ -11,13 +11,17 @@ from embaudit.sources.hub.refusals import refusal
 PAGE = "https://hub.example/org/name"
 
 
-def refused(status: int, *, code: str = "", message: str = "", body: bytes = b"", **more: Any) -> EmbauditError:
+def refused(
+    status: int, *, code: str = "", message: str = "", body: bytes = b"", **more: Any
+) -> EmbauditError:
     """The error for an answer of the hub."""
     headers = {"x-error-code": code, "x-error-message": message}
     given = {name: value for name, value in headers.items() if value}
     fields: dict[str, Any] = {"on_hub": True, "redirected": False, "with_token": False, **more}
-    answer = Answer(status=status, headers=given, first_headers=given, url=f"{PAGE}?secret", body=body, **fields)
-    return refusal(answer, what="the listing of org/name", page=PAGE)
+    answer = Answer(
+        status=status, headers=given, first_headers=given, url=f"{PAGE}?secret", body=body, **fields
+    )
+    return refusal(answer, what="the listing of org/name", page=PAGE.replace("//", "//me:secret@"))
 
 
 ANONYMOUS = {"with_token": False}
@@ -30,7 +34,11 @@ ROWS: dict[str, tuple[dict[str, Any], type[EmbauditError], str]] = {
         "without a token the hub does not tell which",
     ),
     "missing, token": ({"status": 404, "code": "RepoNotFound", **TOKEN}, TargetError, "no such repository"),
-    "missing with its code, anonymous": ({"status": 401, "code": "RepoNotFound"}, TargetError, "hf auth login"),
+    "missing with its code, anonymous": (
+        {"status": 401, "code": "RepoNotFound"},
+        TargetError,
+        "hf auth login",
+    ),
     "bad token, header": (
         {"status": 401, "message": "Invalid credentials in Authorization header", **TOKEN},
         TargetError,
@@ -42,7 +50,11 @@ ROWS: dict[str, tuple[dict[str, Any], type[EmbauditError], str]] = {
         "wrong or no longer valid",
     ),
     "token without the right": ({"status": 401, **TOKEN}, TargetError, "an account that may see it"),
-    "gated, anonymous": ({"status": 401, "code": "GatedRepo"}, TargetError, f"request access at {PAGE}, then log"),
+    "gated, anonymous": (
+        {"status": 401, "code": "GatedRepo"},
+        TargetError,
+        f"request access at {PAGE}, then log",
+    ),
     "gated, token": ({"status": 403, "code": "GatedRepo", **TOKEN}, TargetError, f"request it at {PAGE}"),
     "disabled": (
         {"status": 403, "message": "Access to this resource is disabled."},
