@@ -3,7 +3,8 @@
 What people do today is `HfApi.get_safetensors_metadata`, which tells names, dtypes and shapes of safetensors
 files and nothing of a `.bin`, or to download the repository. Each way runs in a process of its own with an
 empty cache; imports are not counted, the server's own time is. Every hub answer takes 60 ms and every CDN
-answer 30 ms. Ratios hold on other machines; the loopback has no bandwidth to speak of, which flatters the download.
+answer 30 ms. Ratios hold on other machines; the loopback has no bandwidth to speak of, which flatters the
+download.
 
 Run: python benchmarks/hub_audit.py
 """

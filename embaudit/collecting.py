@@ -156,10 +156,7 @@ class Collector:
     ) -> LoadChanges | Absent:
         if not predictions:
             return Absent(kind=LoadChanges, reason=_NO_LOADER)
-        try:
-            others = self._predict(self._read(other))
-        except UNREADABLE as error:
-            return Absent(kind=LoadChanges, reason=f"the other snapshot could not be read: {error}")
+        others = self._predict(self._read(other))
         olds, news = (predictions, others) if other_is_new else (others, predictions)
         pairs = zip(olds, news, strict=True)
         return LoadChanges(changes=tuple(LoadChange(before=old, after=new) for old, new in pairs))

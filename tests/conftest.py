@@ -44,7 +44,7 @@ class Page:
 
 @pytest.fixture(autouse=True)
 def _isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the cache or the git settings of the person who runs it, or a hub that it did not start."""
+    """No test sees the cache or git settings of the person who runs it, or a hub that it did not start."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))

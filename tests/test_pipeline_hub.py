@@ -129,6 +129,30 @@ def test_a_snapshot_that_was_opened_before_costs_what_the_audit_adds(world: Worl
     assert second.cost.requests == len(world.hub.requests) - asked < first.cost.requests
 
 
+def test_a_snapshot_compared_with_itself_is_counted_once(world: World) -> None:
+    """Target and against may share a meter, and what it counts is told once."""
+    snapshot = embaudit.open_snapshot(REPO)
+    world.hub.forget()
+
+    report = embaudit.audit(snapshot, against=snapshot)
+
+    assert report.cost.requests == len(world.hub.requests) > 0
+    assert report.diff is not None
+    assert not report.diff.differs
+
+
+def test_a_diff_across_commits_asks_for_what_changed_only(world: World) -> None:
+    """Two listings, one history, and the headers of the weights that loaders read before and read now."""
+    diff = embaudit.diff_snapshots(f"{REPO}@{world.old}", REPO)
+
+    paths = [request.path for request in world.hub.requests if request.origin == "hub"]
+    told = {path.removeprefix(f"/{REPO}/resolve/").partition("/")[2] for path in paths if "/resolve/" in path}
+    assert told == {"model.safetensors", "pytorch_model.bin"}
+    assert len([path for path in paths if "/resolve/" not in path]) == 3
+    assert [each.title for each in diff.commits] == ["a card", "add safetensors", "a better card"]
+    assert [each.path for each in diff.added] == ["README.md", "model.safetensors"]
+
+
 def test_a_history_that_was_rewritten_is_told(world: World) -> None:
     """After a squash the hub does not know the cached commit; nothing says that the repository is another."""
     cached = world.cached()

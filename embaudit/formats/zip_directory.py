@@ -24,9 +24,10 @@ STORED = 0
 """The method of a member that is not compressed."""
 DESCRIPTOR_FLAG = 0x0008
 """The sizes are repeated in a data descriptor behind the payload."""
+UTF8_FLAG = 0x0800
+"""The name is UTF-8."""
 
-_UTF8_FLAG = 0x0800
-_TORCH_FLAGS = DESCRIPTOR_FLAG | _UTF8_FLAG
+_TORCH_FLAGS = DESCRIPTOR_FLAG | UTF8_FLAG
 _END = Struct("<4s4H2IH")
 _END_SIGNATURE = b"PK\x05\x06"
 _LOCATOR = Struct("<4sIQI")

@@ -19,7 +19,13 @@ import attrs
 
 from embaudit.errors import FormatError
 from embaudit.formats.view import ByteView
-from embaudit.formats.zip_directory import DESCRIPTOR_FLAG, STORED, ZipDirectory, ZipEntry
+from embaudit.formats.zip_directory import (
+    DESCRIPTOR_FLAG,
+    STORED,
+    UTF8_FLAG,
+    ZipDirectory,
+    ZipEntry,
+)
 from embaudit.model.checkpoint import Oddity
 
 _LOCAL = Struct("<4s2x2H16x2H")
@@ -171,7 +177,7 @@ class _Search:
         alignment = self._alignment(alignment_record)
         doubtful: list[tuple[ZipEntry, int]] = []
         for entry, stop in members:
-            start = _aligned_start(entry, alignment) if alignment else None
+            start = _aligned_start(entry, alignment) if alignment and _is_torch_entry(entry) else None
             if start is not None and start + entry.n_bytes + _descriptor_bytes(entry) == stop:
                 self.starts[entry.name] = start
                 self.inferred.add(entry.name)
@@ -212,6 +218,12 @@ def _small_runs(members: Members, small: Collection[str]) -> dict[int, int]:
         start, end = (entry.header if start < 0 else start), stop
         runs[start] = end
     return runs
+
+
+def _is_torch_entry(entry: ZipEntry) -> bool:
+    """Whether flags and method are what torch writes; what a local header says of others has to be seen."""
+    described = DESCRIPTOR_FLAG if entry.n_bytes else 0
+    return entry.method == STORED and entry.flags == UTF8_FLAG | described
 
 
 def _aligned_start(entry: ZipEntry, alignment: int) -> int | None:

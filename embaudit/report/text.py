@@ -244,7 +244,8 @@ def _diff(diff: SnapshotDiff) -> Iterator[str]:
     yield from _commits("commit", diff.commits)
     yield from _commits("lost commit", diff.lost_commits)
     if diff.unknown_commit is not None:
-        yield f"  commit {plain(short(diff.unknown_commit))} is not known to the history of the other snapshot"
+        unknown = plain(short(diff.unknown_commit))
+        yield f"  commit {unknown} is not known to the history of the other snapshot"
     rows = _file_rows(diff)
     yield from indented(table(("", "file", "kind", "size"), rows[:MAX_ROWS]))
     yield from indented(left_out(len(rows), MAX_ROWS))

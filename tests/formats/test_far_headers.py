@@ -295,7 +295,7 @@ def outcome(view: ByteView) -> object:
 @settings(max_examples=300)
 @given(at=st.integers(4, 2000), content=st.binary(min_size=1, max_size=8))
 def test_damage_is_told_but_where_nobody_reads(form: str, at: int, content: bytes) -> None:
-    """A damaged file reads alike over a network and on a disk, but for headers and counts that are inferred."""
+    """A damaged file reads alike over a network and on a disk, but for headers and counts not looked up."""
     data = SMALL[form]
     at = 4 + at % (len(data) - 4)
     damaged = (data[:at] + content + data[at + len(content) :])[: len(data)]

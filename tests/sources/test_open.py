@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from embaudit.errors import SourceError, TargetError
 from embaudit.model.files import FileState
@@ -15,8 +16,9 @@ COMMIT, OTHER = "a" * 40, "b" * 40
 
 @pytest.fixture
 def place(tmp_path: Path, clone: Any, hub_cache: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder with a bit of everything: `plain`, `clone`, `org/name`, a cache."""
+    """A current folder with a bit of everything: `plain`, `clone`, `org/name`, a cache; and no network."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HOME", str(tmp_path))
     for folder in ("plain", "org/name", "at@home", "clone@main"):
         (tmp_path / folder).mkdir(parents=True)
@@ -67,11 +69,13 @@ def test_targets_that_are_there(
 @pytest.mark.parametrize(
     ("target", "revision", "message"),
     [
-        pytest.param("org/name", None, "hub, which this version cannot read yet", id="hub"),
+        pytest.param("org/name", None, "is on the hub, and we are offline", id="hub"),
         pytest.param("org/name", None, "for the folder of that name write ./org/name", id="hub-or-folder"),
-        pytest.param("org/other", None, "cache:org/other if it was downloaded", id="hub-other"),
+        pytest.param("org/name@dev", None, "write cache:org/name@main", id="hub-or-cache"),
+        pytest.param("org/other", None, "the cache holds nothing of it", id="hub-other"),
         pytest.param("plain", None, "write ./plain", id="a-bare-name-is-no-folder"),
-        pytest.param("hf://org/name@main", None, "cannot read yet", id="hub-address"),
+        pytest.param("hf://org/name@main", None, "is on the hub", id="hub-address"),
+        pytest.param("org/name@main", "dev", "names revision 'main'", id="two-hub-revisions"),
         pytest.param("https://example.org/x", None, "only hf:// and git+file://", id="other-address"),
         pytest.param("", None, "it is empty", id="empty"),
         pytest.param("a\0b", None, "NUL", id="nul"),
