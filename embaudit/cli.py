@@ -129,7 +129,10 @@ def audit_command(
     fail_on: str,
     output: Path | None,
 ) -> None:
-    """Audit TARGET: a folder, cache:org/name@revision, or PATH@revision of a git clone."""
+    """Audit TARGET.
+
+    A TARGET is org/name@revision on the hub, a folder, cache:org/name@revision, or PATH@revision of a clone.
+    """
     with _progress(depth) as advance:
         report = audit(
             target,

@@ -2,15 +2,18 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
 import pytest
 
 import embaudit
+from embaudit.collecting import MAX_DATED_FILES
+from embaudit.errors import SourceError
+from embaudit.model.files import CommitInfo, Lineage
 from embaudit.model.findings import Finding, Severity
-from embaudit.sources import open_snapshot
+from embaudit.sources import MemorySource, open_snapshot
 from embaudit.testing.repositories import (
     bert_settings,
     bert_tensors,
@@ -232,6 +235,35 @@ def test_why_the_history_of_the_files_was_not_asked_is_told(tmp_path: Path, hist
 
     assert skipped(alone, "EMB026") == ["the snapshot holds its weights in one form"]
     assert skipped(cached, "EMB026") == ["a cache does not know the history of its files"]
+
+
+class BrokenHistory(MemorySource):
+    """Files in memory whose history cannot be read."""
+
+    def lineage(self, old: str, new: str) -> Lineage:
+        """The history of these two is not there."""
+        raise SourceError(f"{old} to {new}: no history")
+
+    def last_commits(self, paths: Iterable[str]) -> Mapping[str, CommitInfo]:
+        """The history of these files is not there."""
+        raise SourceError(f"no history of {len(tuple(paths))} files")
+
+
+@pytest.mark.parametrize(
+    ("n_exports", "reason"),
+    [
+        (1, "the history of the files is not known: no history of 2 files"),
+        (MAX_DATED_FILES, f"the weights are in {MAX_DATED_FILES + 1} files, too many to ask about"),
+    ],
+    ids=["a broken history", "too many files"],
+)
+def test_a_history_that_does_not_answer_stops_nothing(n_exports: int, reason: str) -> None:
+    """The rule says why it was not asked, and the audit goes on."""
+    exports = {f"onnx/{number}.onnx": b"" for number in range(n_exports)}
+
+    report = embaudit.audit(BrokenHistory({"model.safetensors": b"", **exports}).snapshot())
+
+    assert skipped(report, "EMB026") == [reason]
 
 
 def test_a_cache_tells_when_a_snapshot_was_written(tmp_path: Path, history: History) -> None:

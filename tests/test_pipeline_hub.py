@@ -129,6 +129,21 @@ def test_a_snapshot_that_was_opened_before_costs_what_the_audit_adds(world: Worl
     assert second.cost.requests == len(world.hub.requests) - asked < first.cost.requests
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["older first", "newer first"])
+@pytest.mark.parametrize("old_from", ["cache", "hub"])
+def test_the_history_is_asked_once(world: World, old_from: str, *, turned: bool) -> None:
+    """The order is found with one page of the history, whichever of the two is the older one."""
+    old = str(world.cached()) if old_from == "cache" else f"{REPO}@{world.old}"
+    target, against = (REPO, old) if turned else (old, REPO)
+
+    report = embaudit.audit(target, against=against)
+
+    pages = [request for request in world.hub.requests if "/commits/" in request.path]
+    assert len(pages) == 1
+    assert report.diff is not None
+    assert (report.diff.old.commit, report.diff.new.commit) == (world.old, world.new)
+
+
 def test_a_snapshot_compared_with_itself_is_counted_once(world: World) -> None:
     """Target and against may share a meter, and what it counts is told once."""
     snapshot = embaudit.open_snapshot(REPO)

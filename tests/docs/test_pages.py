@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 import embaudit
 from embaudit import cli
 from embaudit.model.limits import Limits
+from embaudit.testing.loopback_hub import LoopbackHub
 from embaudit.testing.repositories import (
     bert_settings,
     bert_tensors,
@@ -26,12 +28,11 @@ from embaudit.testing.repositories import (
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-COMMITS = {"v1": "1" * 40, "v2": "2" * 40}
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the pages talk about: a model, its weight files, a clone, a cache."""
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with what the pages talk about: a model, its weight files, a clone, a cache, and a hub."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     tensors = bert_tensors()
@@ -41,9 +42,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     after = before | {"model.safetensors": (tmp_path / "model.safetensors").read_bytes()}
     _write(tmp_path / "my-model", after)
     _clone(tmp_path / "clone", before, after)
-    cache_commit(tmp_path / "cache", "org/name", COMMITS["v1"], before, ref="v1")
-    cache_commit(tmp_path / "cache", "org/name", COMMITS["v2"], after, ref="main")
-    return tmp_path
+    with LoopbackHub() as hub, hub.in_process():
+        repository = hub.create("org/name")
+        first = repository.commit(before, title="First")
+        repository.tag("v1", first)
+        second = repository.commit(after, title="Add safetensors")
+        cache_commit(tmp_path / "cache", "org/name", first, before, ref="v1")
+        cache_commit(tmp_path / "cache", "org/name", second, after, ref="main")
+        yield tmp_path
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
@@ -94,7 +100,7 @@ def _commands(page: Path) -> list[str]:
 @pytest.mark.usefixtures("workplace")
 def test_the_commands_of_a_page_run(page: Path, command: str) -> None:
     """Every embaudit command of the page ends with 0 or 1: it was understood, and its target was audited."""
-    command = command.replace("COMMIT", COMMITS["v1"])
+    command = command.replace("COMMIT", "v1")
     result = CliRunner().invoke(cli.cli, shlex.split(command)[1:])
 
     assert isinstance(result.exception, SystemExit | None), page

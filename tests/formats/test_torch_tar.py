@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from embaudit.errors import FormatError, LimitError
 from embaudit.formats.checkpoints import parse_checkpoint
-from embaudit.formats.view import view_of
+from embaudit.formats.view import ByteView, view_of
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat
 from embaudit.model.limits import Limits
 
@@ -219,6 +219,31 @@ def test_references_by_text_and_long_members_are_read(tmp_path: Path) -> None:
     for name, info in checkpoint.tensors.items():
         memory = torch.frombuffer(bytearray(data[info.start : info.stop]), dtype=torch.float32)
         assert torch.equal(memory.as_strided(info.shape, info.stride), expected[name])
+
+
+def test_large_storages_take_a_request_each_over_a_network() -> None:
+    """Where reads bring 64 KiB along, each storage takes one request for what stands before it."""
+    count, n_elements = 10, 50_000
+    storages = [
+        dumps((key, "cpu", torch.FloatStorage)) + pack("<q", n_elements) + bytes(4 * n_elements)
+        for key in range(count)
+    ]
+    data = archive(
+        storages=dumps(count) + b"".join(storages) + dumps([]),
+        tensors=dumps(count) + b"".join(tensor(100 + key, key, (2,), (1,), 0) for key in range(count)),
+        pickle=dumps({f"w{key}": Reference(100 + key) for key in range(count)}),
+    )
+    requests: list[tuple[int, int]] = []
+
+    def fetch(start: int, stop: int) -> bytes:
+        if not any(first <= start and stop <= last for first, last in requests):
+            requests.append((start, max(stop, start + 65536)))
+        return data[start:stop]
+
+    checkpoint = parse_checkpoint(ByteView("model.bin", len(data), fetch, list, infers=True))
+
+    assert checkpoint == read(data)
+    assert len(requests) <= count + 2
 
 
 def test_references_to_nothing_are_reasons() -> None:

@@ -676,6 +676,11 @@ CASES = (
         ),
     ),
     Case(
+        "EMB026",
+        "the commit of the weights is not known",
+        (make_snapshot(("model.safetensors", "onnx/model.onnx")), dated(onnx=FEBRUARY)),
+    ),
+    Case(
         "EMB027",
         "an LFS object was never uploaded",
         (UnreadableFile(path="model.safetensors", problem="no content", no_content=True),),
@@ -692,6 +697,12 @@ CASES = (
         "EMB028",
         "a load turns from corrupt to faithful",
         an_update(loads=a_load_change(make_load(Outcome.CORRUPT), make_load())),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB028",
+        "what a loader does is told without releases",
+        an_update(loads=a_load_change(make_load(Outcome.UNKNOWN, versions=""), make_load())),
         ((W, "commit"),),
     ),
     Case(

@@ -312,11 +312,11 @@ def test_a_folder_is_listed_alone() -> None:
 
 def test_commits_come_newest_first_in_pages() -> None:
     """The client walks all pages of a history, and each tells how many commits there are."""
-    with LoopbackHub(commits_page=3) as hub:
+    with LoopbackHub(commits_page=3) as hub, hub.in_process():
         repository = hub.create("org/name")
         made = [repository.commit({"n": b"%d" % n}, title=f"Title {n}") for n in range(8)]
 
-        listed = HfApi(endpoint=hub.endpoint, token=False).list_repo_commits("org/name", formatted=True)
+        listed = HfApi().list_repo_commits("org/name", formatted=True)
 
         assert [commit.commit_id for commit in listed] == made[::-1]
         assert listed[0].title == listed[0].formatted_title == "Title 7"
@@ -511,10 +511,12 @@ def test_nobody_is_told_less(hub: LoopbackHub, state: str, info: int, file: int,
 
 
 def test_disabled_is_told_in_the_info(hub: LoopbackHub) -> None:
-    """The info of a disabled repository says so."""
+    """The info of a disabled repository says so, and is all that it gives."""
     refused(hub, "disabled")
 
     assert HfApi().model_info("org/name").disabled is True
+    with pytest.raises(DisabledRepoError):
+        HfApi().list_repo_refs("org/name")
 
 
 @pytest.mark.parametrize("state", ["gated", "private"])
@@ -1006,7 +1008,7 @@ def test_a_late_answer_is_a_right_one(hub: LoopbackHub) -> None:
 
 @pytest.mark.usefixtures("repository")
 def test_where_and_when_a_fault_strikes(hub: LoopbackHub) -> None:
-    """A fault strikes by path, predicate, method or origin, after so many requests, so often, until healed."""
+    """A fault strikes by path, predicate, method or origin; after so many requests; so often; or not."""
     place = f"{hub.endpoint}/api/models/org/name"
     hub.inject(
         Status(status=500, where=lambda request: request.flag("blobs"), after=1, times=1),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from embaudit.errors import LimitError
+from embaudit.errors import LimitError, SourceError
 from embaudit.model.files import FileEntry, FileState, FlaggedFile, HubState, kind_of
 from embaudit.model.limits import Limits
 from embaudit.model.refs import is_repo_id
@@ -85,7 +85,7 @@ def by_path(entries: Iterable[FileEntry], what: str, limits: Limits) -> Mapping[
     listed: dict[str, FileEntry] = {}
     for entry in entries:
         if entry.path in listed:
-            raise Field(None, what).wrong(f"a list of different paths: '{shown(entry.path)}' is there twice")
+            raise SourceError(f"{what}: '{shown(entry.path)}' is there twice; the hub's answer is not sound")
         if len(listed) >= limits.files:
             raise LimitError(f"more than {limits.files} files", what, "files")
         if entry.path.count("/") > limits.folder_depth:

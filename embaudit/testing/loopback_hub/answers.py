@@ -116,12 +116,15 @@ def _about(asked: Asked, before: tuple[str, ...]) -> Response:
 def _listed(asked: Asked) -> Response:
     """The answer of the API, by what follows the id."""
     name, *rest = asked.rest or ("revision", "main")
+    shut = name in CLOSED or (asked.repository.disabled and name != "revision")
+    refused = closed(asked.site, asked.request, asked.repository) if shut else None
+    if refused is not None:
+        return refused
     if name in OF_REPOSITORY:
         return OF_REPOSITORY[name](asked)
     if name not in OF_COMMIT:
         return text(404, "Not Found")
-    refused = closed(asked.site, asked.request, asked.repository) if name in CLOSED else None
-    return refused or _of_commit(OF_COMMIT[name], attrs.evolve(asked, rest=tuple(rest)))
+    return _of_commit(OF_COMMIT[name], attrs.evolve(asked, rest=tuple(rest)))
 
 
 def _of_commit(told: Callable[[Asked, Commit], Response], asked: Asked) -> Response:

@@ -84,7 +84,7 @@ class LoopbackHub(Site):
         self._log: dict[int, LoggedRequest] = {}
         self._numbers = itertools.count()
         self._faults: list[_Armed] = []
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a fault's predicate may look at the log
         self._servers = (HubServer(self, "hub"), HubServer(self, "cdn"))
         # Two host names: to huggingface_hub 1.33 another port of the same host is still the hub.
         self.hub_url = f"http://127.0.0.1:{self._servers[0].port}"

@@ -270,4 +270,4 @@ OF_COMMIT: Mapping[str, Callable[[Asked, Commit], Response]] = {
 }
 """What follows the id in the path, with a revision behind it, to the answer."""
 CLOSED = {"tree", "paths-info", "commits"}
-"""What a disabled or gated repository refuses as it refuses its files. Its info is told to everybody."""
+"""What a gated repository refuses as it refuses its files; a disabled one refuses all but its info."""

@@ -40,7 +40,6 @@ class HubServer(TCPServer):
         self.origin = origin
         self.closing = threading.Event()
         self._open: dict[socket.socket, threading.Thread] = {}
-        self._guard = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Connection)
         self._thread = threading.Thread(
             target=self.serve_forever, args=(_POLL_SECONDS,), name=f"loopback-{origin}", daemon=True
@@ -57,28 +56,23 @@ class HubServer(TCPServer):
         self.closing.set()
         self.shutdown()
         self._thread.join()
-        with self._guard:
-            connections = dict(self._open)
-        for connection in connections:
+        for connection in self._open:
             _cut(connection)
-        for thread in connections.values():
+        for thread in self._open.values():
             thread.join()
         self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread, and remember both."""
+        """Give the connection a thread, and remember both until the thread has ended."""
         thread = threading.Thread(target=self._serve, args=(request, client_address), daemon=True)
-        with self._guard:
-            self._open[request] = thread
         thread.start()
+        self._open = {held: its for held, its in self._open.items() if its.is_alive()} | {request: thread}
 
     def _serve(self, connection: socket.socket, client_address: Any) -> None:
         """Answer a connection until it ends. What is our own fault ends the thread, and is seen."""
         try:
             self.finish_request(connection, client_address)
         finally:
-            with self._guard:
-                del self._open[connection]
             self.shutdown_request(connection)
 
 

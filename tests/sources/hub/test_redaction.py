@@ -81,6 +81,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The endpoint of a hub on this machine."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     forget = getattr(huggingface_hub, "close_session", None) or utils.reset_sessions
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     server.daemon_threads = True

@@ -1,5 +1,6 @@
 """A commit on the hub as a source: right bytes for few requests, from many threads, and within its bounds."""
 
+import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -236,6 +237,27 @@ def test_a_push_while_two_threads_read(
 
     assert snapshot.reader.read(WEIGHTS, 0, 10) == contents[WEIGHTS][:10]
     assert snapshot.reader.read(WEIGHTS, SIZE - 10, SIZE) == contents[WEIGHTS][-10:]
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 100_000, 10_000_000])
+def test_many_threads_get_the_right_bytes(contents: Contents, kept_bytes: int) -> None:
+    """Threads that read here and there, and drive out what others had, all get what they asked for."""
+    reader = open_hub("org/name", limits=Limits(kept_bytes=kept_bytes)).reader
+
+    def read_around(seed: int) -> bool:
+        dice = random.Random(seed)
+        for _ in range(12):
+            path = dice.choice([WEIGHTS, OTHER, CONFIG])
+            start, stop = sorted(dice.randint(0, len(contents[path])) for _ in range(2))
+            stop = min(stop, start + 150_000)
+            if dice.random() < 0.3:
+                reader.fetch([Span(path, start, stop), Span(WEIGHTS, stop, stop + 1000)])
+            if reader.read(path, start, stop) != contents[path][start:stop]:
+                return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read_around, range(8)))
 
 
 class TestBeside:
