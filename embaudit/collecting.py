@@ -10,7 +10,7 @@ import attrs
 
 from embaudit.diffing.lineage import Relation, relate
 from embaudit.diffing.snapshots import diff_related
-from embaudit.errors import LimitError, SourceError
+from embaudit.errors import UNANSWERED, LimitError, SourceError
 from embaudit.loaders import LoaderRequest, ask_loader
 from embaudit.mapping import map_tensors
 from embaudit.model.checkpoint import Checkpoint
@@ -90,6 +90,8 @@ class Collector:
         for left, right in same_model_pairs(checkpoints):
             try:
                 tensors = self._map(checkpoints[left], checkpoints[right])
+            except UNANSWERED:
+                raise
             except UNREADABLE as error:
                 yield unreadable(_culprit(error, checkpoints[left], checkpoints[right]), error)
                 yield Absent(kind=TensorMap, reason=f"{left} and {right} were not compared: {error}")
@@ -116,6 +118,8 @@ class Collector:
         for checkpoint in checkpoints.values():
             try:
                 yield self._scan(checkpoint)
+            except UNANSWERED:
+                raise
             except UNREADABLE as error:
                 yield unreadable(checkpoint.name, error)
                 yield Absent(kind=ValueScans, reason=f"the values of {checkpoint.name} were not read")
@@ -134,6 +138,8 @@ class Collector:
                 continue
             try:
                 yield _checked(snapshot, entry)
+            except UNANSWERED:
+                raise
             except UNREADABLE as error:
                 yield unreadable(entry.path, error)
                 yield Absent(kind=ContentCheck, reason=f"{entry.path} was not read")

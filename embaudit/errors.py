@@ -8,9 +8,11 @@ must handle.
     ├── TargetError   the target is not understood, not found, not to be had offline
     ├── SourceError   the target is known, its bytes could not be read
     │   ├── UnknownCommitError  a history does not hold the commit
-    │   └── NoContentError      the file is listed, and its source has no content for it
+    │   ├── NoContentError      the file is listed, and its source has no content for it
+    │   └── UnavailableError    the source does not answer, or not as it must
     ├── FormatError   bytes that do not follow their format; says where
     └── LimitError    bytes that would exceed a resource limit; says which
+        └── BudgetError         of what all requests over a network may take together
 
 Errors keep positional arguments only, so that they travel between processes.
 """
@@ -38,6 +40,10 @@ class UnknownCommitError(SourceError):
 
 class NoContentError(SourceError):
     """A file is listed, and its source has no content for it: a Git LFS object that was never uploaded."""
+
+
+class UnavailableError(SourceError):
+    """A source does not answer after all retries, or not as it must: nothing is said of the file."""
 
 
 class _LocatedError(EmbauditError):
@@ -85,3 +91,11 @@ class LimitError(_LocatedError):
     def inside(self, outer: str) -> "LimitError":
         """The same error, seen from the container `outer` (a file, a member, a field)."""
         return LimitError(self.problem, self._outer(outer), self.limit)
+
+
+class BudgetError(LimitError):
+    """What all requests over a network may take together is used up; nothing is said of the file."""
+
+
+UNANSWERED = (UnavailableError, BudgetError)
+"""What ends an audit even where a fault of one file is a finding: it says nothing of the file."""

@@ -22,7 +22,8 @@ def predict_load(
     No tensor byte is read, and neither torch nor transformers is imported.
 
     Args:
-        target: `org/name@revision` on the hub, a folder, `cache:org/name@revision`, `PATH@revision` of a clone, or a snapshot.
+        target: `org/name@revision` on the hub, a folder, `cache:org/name@revision`, `PATH@revision` of a
+            clone, or a snapshot.
         loader: `transformers`, `sentence-transformers>=5`, `tei[cuda]==1.5.0`, `candle<0.9`. No version means
             every release that is known. What it stands on may be named: `transformers==4.57.1 with peft`.
         revision: The revision, where the target does not name it.

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from embaudit.errors import EmbauditError
+from embaudit.errors import UNANSWERED, EmbauditError
 from embaudit.model.files import FileEntry, FileKind, FileState, Snapshot
 from embaudit.model.limits import Limits
 from embaudit.model.tensor_map import Depth
@@ -71,6 +71,8 @@ class Contents:
         compute = file_digest if algorithm is Algorithm.SHA256 else git_blob_sha1
         try:
             return compute(reader, entry.path, entry.size)
+        except UNANSWERED:
+            raise
         except EmbauditError as error:
             self.problems.append(str(error))
             return None

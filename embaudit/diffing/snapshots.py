@@ -13,7 +13,7 @@ from embaudit.diffing.documents import field_changes
 from embaudit.diffing.files import FileDiff, diff_files, file_change
 from embaudit.diffing.lineage import Relation, relate
 from embaudit.diffing.weights import WeightComparison
-from embaudit.errors import EmbauditError
+from embaudit.errors import UNANSWERED, EmbauditError
 from embaudit.formats.fields import quoted
 from embaudit.model.diff import FieldChange, SnapshotDiff
 from embaudit.model.files import Lineage, Snapshot
@@ -123,6 +123,8 @@ def _diff_documents(
             continue
         try:
             before, after = read_document(old, path, limits), read_document(new, path, limits)
+        except UNANSWERED:
+            raise
         except EmbauditError as error:
             notes.append(f"{quoted(path)} could not be compared field by field: {error}")
             continue

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 import attrs
 
-from embaudit.errors import EmbauditError
+from embaudit.errors import UNANSWERED, EmbauditError
 from embaudit.formats.fields import quoted
 from embaudit.mapping import map_tensors
 from embaudit.model.checkpoint import Checkpoint
@@ -69,6 +69,8 @@ class WeightComparison:
                 if left == right and touched.isdisjoint({left, *before.files, *after.files}):
                     continue
                 tensors.append(self._map(before, after))
+            except UNANSWERED:
+                raise
             except EmbauditError as error:
                 notes.append(f"{_names(left, right)} could not be compared by tensors: {error}")
                 continue

@@ -142,9 +142,8 @@ def _storage_starts(
     view: ByteView, at: int, keys: list[str], storages: dict[str, Storage], oddities: list[Oddity]
 ) -> dict[str, int]:
     """The byte of the file where each storage begins; the first count stands at byte `at`."""
-    if view.expect is not None and storages.keys() >= set(keys):
-        counts = ((start - _COUNT_BYTES, start) for start in _data_starts(at, keys, storages))
-        view.expect(span for span in counts if span[1] <= view.size)
+    if storages.keys() >= set(keys):
+        view.announce((start - _COUNT_BYTES, start) for start in _data_starts(at, keys, storages))
     starts: dict[str, int] = {}
     for key in keys:
         storage = storages.get(key)

@@ -5,6 +5,14 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from embaudit.errors import FormatError
+from embaudit.model.limits import KIB
+
+AROUND_BYTES = 2 * KIB + 256
+"""Asked for on either side of a place that is looked up because values are going to be read: the end of one
+storage and the start of the next, where a sample looks, with room for the padding between."""
+
+MOST_AROUND = 4096
+"""Spans up to which that is done: what comes along is 20 MB then, and a reader keeps only so much."""
 
 
 @attrs.frozen
@@ -41,6 +49,21 @@ class ByteView:
         if len(data) != stop - start:
             raise FormatError(f"asked for {stop - start} bytes at {start}, got {len(data)}", self.path)
         return data
+
+
+    def announce(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Tell the source of spans that are about to be read, if each read of it is a request.
+
+        Where nothing may be inferred, values are going to be read: then what lies around comes along.
+        """
+        if self.expect is None:
+            return
+        told = [(start, min(stop, self.size)) for start, stop in spans if start < self.size]
+        if not self.infers and len(told) <= MOST_AROUND:
+            told = [
+                (max(0, start - AROUND_BYTES), min(stop + AROUND_BYTES, self.size)) for start, stop in told
+            ]
+        self.expect(told)
 
 
 def view_of(data: bytes, path: str = "data") -> ByteView:

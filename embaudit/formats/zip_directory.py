@@ -118,8 +118,7 @@ def read_directory(view: ByteView, limits: Limits) -> ZipDirectory:
             "",
             "zip_directory_bytes",
         )
-    if view.expect is not None:
-        view.expect([(max(0, end.start - _BEFORE_BYTES), end.stop)])
+    view.announce([(max(0, end.start - _BEFORE_BYTES), end.stop)])
     entries = _read_entries(view.read(end.start, end.stop), end)
     _check_names(entries)
     oddities += [

@@ -147,8 +147,7 @@ class _Search:
 
     def look_up(self, members: Members) -> None:
         """Read the local headers of some members; those of small ones together with what lies beside."""
-        if self.view.expect is not None:
-            self.view.expect(self._spans(members))
+        self.view.announce(self._spans(members))
         starts, n_problems = self.starts, 0
         first = end = 0
         data = b""
@@ -163,14 +162,6 @@ class _Search:
             if problem and n_problems < _MAX_ODDITIES:
                 n_problems += 1
                 self.problems.append((header, problem))
-
-    def _spans(self, members: Members) -> Iterator[tuple[int, int]]:
-        """All reads that looking members up takes."""
-        end = 0
-        for entry, _ in members:
-            if entry.header >= end:
-                end = self.runs.get(entry.header) or entry.header + _LOCAL_BYTES + len(entry.raw_name)
-                yield entry.header, end
 
     def infer(self, members: Members, alignment_record: str) -> list[tuple[ZipEntry, int]]:
         """Note where payloads begin of which the directory leaves no doubt; gives the other members."""
@@ -189,6 +180,14 @@ class _Search:
         """What has been found."""
         chunks, inferred = tuple(self.chunks), frozenset(self.inferred)
         return Archive(self.view, self.entries, self.starts, oddities, chunks, inferred)
+
+    def _spans(self, members: Members) -> Iterator[tuple[int, int]]:
+        """All reads that looking members up takes."""
+        end = 0
+        for entry, _ in members:
+            if entry.header >= end:
+                end = self.runs.get(entry.header) or entry.header + _LOCAL_BYTES + len(entry.raw_name)
+                yield entry.header, end
 
     def _alignment(self, record: str) -> int:
         """What payloads are aligned to; 0 if a member speaks of it in other words than torch's."""

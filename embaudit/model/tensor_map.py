@@ -74,7 +74,7 @@ class Comparison:
             their parts.
         max_rel_diff: Largest `|left - right| / max(|left|, |right|)` over the same elements, or None.
         first_difference: Index of the first element, in C order, whose bits (after the cast, if any) differ.
-        n_different: How many elements differ in that sense.
+        n_different: How many elements differ in that sense; None where nobody looked at values.
     """
 
     values: Agreement = Agreement.NOT_COMPARED

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 
-from embaudit.errors import FormatError, LimitError, SourceError
+from embaudit.errors import UNANSWERED, FormatError, LimitError, SourceError
 from embaudit.formats.shard_index import INDEX_MARK, parse_shard_index
 from embaudit.model.checkpoint import ShardIndex
 from embaudit.model.files import FileKind, Snapshot, kind_of
@@ -34,8 +33,12 @@ def read_indexes(snapshot: Snapshot, limits: Limits = DEFAULT_LIMITS) -> tuple[S
     paths = index_paths(snapshot)
     fetch_whole(snapshot, paths, limits.json_bytes)
     for path in paths:
-        with suppress(SourceError, FormatError, LimitError):
+        try:
             indexes.append(read_index(snapshot, path, limits))
+        except UNANSWERED:
+            raise
+        except (SourceError, FormatError, LimitError):
+            continue  # told of when its checkpoint is read
     return tuple(indexes)
 
 

@@ -18,7 +18,7 @@ from embaudit.model.moments import moment
 from embaudit.model.refs import is_commit
 from embaudit.model.weight_forms import Export, Form, weight_forms
 from embaudit.model.words import plural, short
-from embaudit.rules.evidence import MAX_LISTED, be
+from embaudit.rules.evidence import MAX_LISTED
 from embaudit.rules.registry import rule
 
 _HUB, _CLONE = "hub", "git"
@@ -87,15 +87,15 @@ def commit_vanished(diff: SnapshotDiff) -> Iterator[Observation]:
     if diff.unknown_commit is not None:
         yield _unknown(diff, diff.unknown_commit)
         return
-    gone = _gone(diff)
+    held, lacking, gone = _gone(diff)
     if gone:
-        held, lacking = (diff.old, diff.new) if diff.lost_commits else (diff.new, diff.old)
+        holder = _place(held) if held.source != lacking.source else "the other snapshot"
         has_clone = _CLONE in {held.source, lacking.source}
-        why = "it was rewritten, or they were not pushed" if has_clone else "it was rewritten"
+        or_not_pushed = ", or a clone has commits that were never pushed" if has_clone else ""
         yield Observation(
             message=(
-                f"{plural(len(gone), 'commit')} of this branch that {_place(held)} has {be(len(gone))} not in"
-                f" the history that {_place(lacking)} has: {why}."
+                f"The history of {_place(lacking)} lacks {plural(len(gone), 'commit')} that {holder} has on"
+                f" the same branch: it was rewritten{or_not_pushed}."
             ),
             where=Where(field="commit"),
             evidence={
@@ -136,15 +136,17 @@ def _place(snapshot: Snapshot | None) -> str:
     return _PLACES.get("" if snapshot is None else snapshot.source, "the other snapshot")
 
 
-def _gone(diff: SnapshotDiff) -> tuple[CommitInfo, ...]:
-    """The commits that one snapshot has and that the history of the other, on the same branch, has lost."""
-    if branches(diff.old).isdisjoint(branches(diff.new)):
-        return ()
-    if diff.lost_commits and diff.commits:
-        return diff.lost_commits
-    # The hub's branch is where downloaded commits came from: that it is behind them means that it went back.
-    went_back = diff.old.source == _HUB and diff.new.source not in {_HUB, _CLONE}
-    return diff.commits if went_back else ()
+def _gone(diff: SnapshotDiff) -> tuple[Snapshot, Snapshot, tuple[CommitInfo, ...]]:
+    """A snapshot, the other one, and the commits that the other one's history has lost on the same branch."""
+    old, new = diff.old, diff.new
+    # The hub's branch is where downloads came from, so that it is the hub that lacks commits.
+    at_hub = old.source == _HUB and new.source != _HUB
+    held, lacking, gone = (new, old, diff.commits) if at_hub else (old, new, diff.lost_commits)
+    diverged = bool(diff.commits) and bool(diff.lost_commits)
+    went_back = at_hub and new.source != _CLONE
+    if branches(old).isdisjoint(branches(new)) or not (diverged or went_back):
+        return held, lacking, ()
+    return held, lacking, gone
 
 
 def branches(snapshot: Snapshot) -> frozenset[str]:

@@ -42,8 +42,7 @@ def repository_is_disabled(snapshot: Snapshot) -> Iterator[Observation]:
     """The hub has closed the repository.
 
     It is still listed, and its files are given to nobody, with whatever token: nothing can be downloaded
-    any more, and only what is in caches still works. The hub closes repositories for malware, for claims
-    of copyright, or at the owner's request.
+    any more, and only what is in caches still works.
     """
     refused = [entry.path for entry in snapshot.files.values() if entry.state is FileState.REFUSED]
     if refused or (snapshot.hub is not None and snapshot.hub.disabled):
@@ -82,12 +81,12 @@ def scanners_object(snapshot: Snapshot) -> Iterator[Observation]:
             message="The hub's security scans of this commit are not finished.",
             where=Where(field="security"),
             evidence={"scans_done": False},
-            remedy="Ask again later; a new commit is scanned within minutes to hours.",
+            remedy="Ask again later.",
             severity=Severity.INFO,
         )
 
 
-_SCAN_REMEDY = "Do not load it with a loader that unpickles; read what the hub's page of the file says."
+_SCAN_REMEDY = "Read what the hub's page of the file says before you load it; prefer safetensors to pickles."
 
 
 def _is_weights(snapshot: Snapshot, flagged: FlaggedFile) -> bool:

@@ -18,7 +18,7 @@ from embaudit.values.tiles import Source, open_sources
 PAIRS_AHEAD = 256
 """Pairs that are told of at once: their samples take 3 MB, well within what a reader keeps."""
 
-MOST_COVERED = 256 * KIB
+MOST_COVERED = 128 * KIB
 """Bytes from the first to the last of a box whose elements have gaps between them, if it is to be asked for
 as a whole: what a network carries in the time of a few requests."""
 

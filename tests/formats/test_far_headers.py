@@ -184,6 +184,21 @@ def test_what_is_to_be_exact_is_looked_up_all_at_once(
     assert 2 < len(file.requests) < len(checkpoint.tensors)
 
 
+@pytest.mark.parametrize("sparse", [sparse_zip, sparse_legacy])
+def test_what_is_looked_up_brings_along_what_a_sample_reads(
+    tmp_path: Path, sparse: Callable[[Path, object], FarFile]
+) -> None:
+    """The first and the last 2 KiB of each storage come with the header or count that lies between."""
+    file = sparse(tmp_path / "model.bin", bert_base(n_layers=1))
+    checkpoint = file.parse(infers=False)
+    file.requests, asked = list(file.requests), len(file.requests)
+
+    for tensor in checkpoint.tensors.values():
+        file.expect([(tensor.start, tensor.start + 2 * KIB), (tensor.stop - 2 * KIB, tensor.stop)])
+
+    assert file.requests[asked:] == []
+
+
 def test_a_long_pickle_and_a_long_directory_take_one_request_more_each(tmp_path: Path) -> None:
     """What does not fit into the windows is asked for in one piece."""
     state = {f"{'layer.' * 20}{number}.weight": torch.empty(64, 64) for number in range(1500)}

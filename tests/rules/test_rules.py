@@ -1465,6 +1465,21 @@ def test_flagged_files_stay_bounded_and_weights_come_first() -> None:
     assert [finding.evidence["files"] for finding in findings if finding.where.path is None] == [("019.py",)]
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["from the cache", "from the hub"])
+def test_it_is_the_hub_that_lost_commits(*, turned: bool) -> None:
+    """Where a download and the hub have diverged, the commits told are the downloaded ones, either way."""
+    pair = (on_hub(), on_disk(revision="main")) if turned else (on_disk(revision="main"), on_hub())
+    kept, lost = (CommitInfo(commit=letter * 40) for letter in "kl")
+    sides = {"commits": (lost,), "lost_commits": (kept,)}
+    if not turned:
+        sides = {"commits": (kept,), "lost_commits": (lost,)}
+
+    findings, _ = ask_rules([RULES["EMB025"]], Facts(known=(between(*pair, **sides),)))
+
+    assert "history of the hub lacks 1 commit that the cache has" in findings[0].message
+    assert [each["commit"] for each in findings[0].evidence["commits"]] == ["l" * 40]
+
+
 def test_what_an_update_means_is_told_for_the_releases_that_both_predictions_have() -> None:
     """Releases that do the same before and after are not named; the others are, with what changes."""
     before = make_prediction(make_load(versions=">=4.30.0,<=5.23.0", files=("pytorch_model.bin",)))

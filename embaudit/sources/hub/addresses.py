@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
 import attrs
 
-from embaudit.errors import SourceError
+from embaudit.errors import UnavailableError
 from embaudit.sources.base import shown
 
 _PORTS = {"http": 80, "https": 443}
@@ -31,7 +31,7 @@ def origin_of(url: str, *, what: str) -> Origin:
     """The origin of an address.
 
     Raises:
-        SourceError: If the address is not one of http or https; `what` says whose it is.
+        UnavailableError: If the address is not one of http or https; `what` says whose it is.
     """
     parts = _split(url, what)
     if parts.scheme not in _PORTS:
@@ -65,7 +65,7 @@ def redirect_target(location: str | None, *, current: str, hub: Origin, crosses:
         what: What was asked for, in words.
 
     Raises:
-        SourceError: If it leads nowhere, to a scheme other than http and https, from https to http, to
+        UnavailableError: If it leads nowhere, to a scheme other than http and https, from https to http, to
             another origin although that is not allowed, or to one with a name and password in the address.
     """
     if not location:
@@ -94,7 +94,7 @@ def _split(url: str, what: str) -> SplitResult:
 
 
 def _refuse(what: str, problem: str) -> NoReturn:
-    raise SourceError(f"{what}: {problem}") from None
+    raise UnavailableError(f"{what}: {problem}") from None
 
 
 def _cut(text: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import attrs
 
-from embaudit.errors import EmbauditError, LimitError, SourceError, TargetError
+from embaudit.errors import EmbauditError, LimitError, SourceError, TargetError, UnavailableError
 from embaudit.model.limits import Limits
 from embaudit.sources.hub.addresses import Origin, origin_of
 from embaudit.sources.hub.documents import Field, parse_answer
@@ -155,7 +155,7 @@ class HubApi:
 
 def as_source_error(error: EmbauditError) -> EmbauditError:
     """An error as a reader raises it: a `TargetError` is for what cannot be opened."""
-    return error if isinstance(error, (SourceError, LimitError)) else SourceError(str(error))
+    return error if isinstance(error, (SourceError, LimitError)) else UnavailableError(str(error))
 
 
 def next_page(answer: Answer, what: str) -> str | None:

@@ -15,6 +15,9 @@ import attrs
 
 Result = TypeVar("Result")
 
+THREAD_NAME = "embaudit, one request"
+"""What a debugger calls the threads of this module."""
+
 
 class SlowError(Exception):
     """The work took longer than its pace allows; it was abandoned."""
@@ -83,7 +86,8 @@ def run_within(pace: Pace, work: Callable[[Progress], Result]) -> Result:
     """
     progress = Progress(pace)
     outcome: Future[Result] = Future()
-    threading.Thread(target=_settle, args=(outcome, work, progress), daemon=True).start()
+    arguments = (outcome, work, progress)
+    threading.Thread(target=_settle, args=arguments, name=THREAD_NAME, daemon=True).start()
     try:
         while not wait((outcome,), timeout=max(0.0, progress.seconds_left())).done:
             if progress.seconds_left() <= 0:

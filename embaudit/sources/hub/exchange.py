@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from embaudit.errors import LimitError, SourceError
+from embaudit.errors import BudgetError, UnavailableError
 from embaudit.model.frozen import frozen_mapping
 from embaudit.model.limits import Limits
 from embaudit.sources.base import shown
@@ -160,11 +160,11 @@ class Exchange:
 
         Raises:
             TargetError: If huggingface_hub is offline, or has no token although one is asked for.
-            SourceError: If there is no answer after the last attempt, or one that breaks a rule.
-            LimitError: If it would take more requests or bytes than the limits allow.
+            UnavailableError: If there is no answer after the last attempt, or one that breaks a rule.
+            BudgetError: If it would take more requests or bytes than the limits allow.
         """
         if not known and origin_of(url, what=what) != self._hub:
-            raise SourceError(f"{what}: the address is on another host than the hub; it is not followed")
+            raise UnavailableError(f"{what}: the address is on another host than the hub; it is not followed")
         return self._ask(_Question(url=url, what=what, most=most, byte_range=byte_range, crosses=crosses))
 
     def post_form(self, url: str, *, what: str, fields: Sequence[tuple[str, str]], most: int) -> Answer:
@@ -178,11 +178,11 @@ class Exchange:
 
         Raises:
             TargetError: As `get` does.
-            SourceError: As `get` does.
-            LimitError: As `get` does.
+            UnavailableError: As `get` does.
+            BudgetError: As `get` does.
         """
         if origin_of(url, what=what) != self._hub:
-            raise SourceError(f"{what}: the address is on another host than the hub; it is not followed")
+            raise UnavailableError(f"{what}: the address is on another host than the hub; it is not followed")
         form = urlencode(list(fields)).encode("ascii")
         return self._ask(_Question(url=url, what=what, most=most, form=form))
 
@@ -196,7 +196,7 @@ class Exchange:
                 return outcome
             given_up = persistence.wait_after(outcome)
             if given_up is not None:
-                raise SourceError(f"{question.what}: {outcome.reason} ({given_up})")
+                raise UnavailableError(f"{question.what}: {outcome.reason} ({given_up})")
 
     def _introduced(self) -> Mapping[str, str]:
         """The headers that introduce us to the hub, credentials included; the token is looked up once."""
@@ -230,6 +230,7 @@ class Exchange:
         first: Mapping[str, str] | None = None
         while len(visited) <= MOST_REDIRECTS:
             visited.add(url)
+            progress.advance(0)  # nobody may be waiting for this any more
             on_hub = self._is_on_hub(url, question)
             # Once a chain has left the hub, whoever leads it back does not get to use the credentials.
             trusted = trusted and on_hub
@@ -251,8 +252,8 @@ class Exchange:
                 self._beginning(response, question, progress)
             url = self._next(response, url, question)
             if url in visited:
-                raise SourceError(f"{question.what}: the redirects lead in a circle")
-        raise SourceError(f"{question.what}: more than {MOST_REDIRECTS} redirects")
+                raise UnavailableError(f"{question.what}: the redirects lead in a circle")
+        raise UnavailableError(f"{question.what}: more than {MOST_REDIRECTS} redirects")
 
     def _is_on_hub(self, url: str, question: _Question) -> bool:
         return origin_of(url, what=question.what) == self._hub
@@ -273,7 +274,9 @@ class Exchange:
 
     def _next(self, response: Response, url: str, question: _Question) -> str:
         if question.form is not None and response.status not in _KEEPS_METHOD:
-            raise SourceError(f"{question.what}: a redirect ({response.status}) that would lose the form")
+            raise UnavailableError(
+                f"{question.what}: a redirect ({response.status}) that would lose the form"
+            )
         return redirect_target(
             response.headers.get("location"),
             current=url,
@@ -288,10 +291,10 @@ class Exchange:
         if response.status >= _FIRST_REFUSAL:
             return self._beginning(response, question, progress)
         if response.status not in {_OK, _PARTIAL}:
-            raise SourceError(f"{what}: the hub answered with status {response.status}")
+            raise UnavailableError(f"{what}: the hub answered with status {response.status}")
         encoding = response.headers.get("content-encoding", "").strip().lower()
         if encoding not in {"", "identity"}:
-            raise SourceError(
+            raise UnavailableError(
                 f"{what}: the answer is compressed ({shown(encoding[:40])}) although that was not asked for; "
                 "a proxy on the way may do so"
             )
@@ -338,7 +341,7 @@ class _Budget:
         """Count a request that is about to be made.
 
         Raises:
-            LimitError: If there is none left; it is not counted.
+            BudgetError: If there is none left; it is not counted.
         """
         with self._lock:
             if self._meter.requests >= self._limits.requests:
@@ -351,25 +354,27 @@ class _Budget:
         """Count bytes that have come.
 
         Raises:
-            LimitError: If they are too many; they are counted, since they did come.
+            BudgetError: If they are too many; they are counted, since they did come.
         """
         with self._lock:
             self._meter.count(n_bytes=n_bytes)
             if self._meter.bytes_read > self._limits.received_bytes:
                 raise self._too_many_bytes(what)
 
-    def _too_many_bytes(self, what: str) -> LimitError:
+    def _too_many_bytes(self, what: str) -> BudgetError:
         return _over("received_bytes", f"{self._limits.received_bytes:,} bytes from the hub", what)
 
 
-def _over(limit: str, allowance: str, what: str) -> LimitError:
-    return LimitError(f"this takes more than {allowance}; Limits({limit}=...) allows more", what, limit)
+def _over(limit: str, allowance: str, what: str) -> BudgetError:
+    return BudgetError(f"this takes more than {allowance}; Limits({limit}=...) allows more", what, limit)
 
 
-def _too_much(response: Response, question: _Question) -> SourceError:
+def _too_much(response: Response, question: _Question) -> UnavailableError:
     if question.byte_range is not None and response.status == _OK:
-        return SourceError(f"{question.what}: the hub ignored the range that it was asked for")
-    return SourceError(f"{question.what}: the answer has more than the {question.most:,} bytes it may have")
+        return UnavailableError(f"{question.what}: the hub ignored the range that it was asked for")
+    return UnavailableError(
+        f"{question.what}: the answer has more than the {question.most:,} bytes it may have"
+    )
 
 
 def _content_length(headers: Mapping[str, str]) -> int | None:

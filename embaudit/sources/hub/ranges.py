@@ -16,7 +16,7 @@ from concurrent.futures import Future
 
 import attrs
 
-from embaudit.errors import EmbauditError, NoContentError, SourceError
+from embaudit.errors import EmbauditError, NoContentError, UnavailableError
 from embaudit.model.files import FileEntry
 from embaudit.sources.base import shown
 from embaudit.sources.hub.api import OK, Addresses, as_source_error
@@ -87,7 +87,7 @@ class Ranges:
 
         Raises:
             NoContentError: If the hub has no content for the file.
-            SourceError: If they cannot be had, or are not those that were listed.
+            UnavailableError: If they cannot be had, or are not those that were listed.
             LimitError: If they take more than a limit allows.
         """
         try:
@@ -105,7 +105,7 @@ class Ranges:
                 break
             data += self._asked(entry, start + len(data), stop)
         if len(data) != stop - start:
-            raise SourceError(
+            raise UnavailableError(
                 f"{self._what(entry)}: the hub gave {len(data)} of the {stop - start} bytes from {start} on"
             )
         return data
@@ -186,7 +186,7 @@ class Ranges:
         check_identity(answer.first_headers, entry, self._commit, what)
         if answer.status == OK:
             if span != (0, size) or len(answer.body) != size:
-                raise SourceError(f"{what}: the hub ignored the range that it was asked for")
+                raise UnavailableError(f"{what}: the hub ignored the range that it was asked for")
             return answer.body
         check_range(answer.headers.get("content-range", ""), span, size, what)
         return answer.body
@@ -210,17 +210,19 @@ def check_range(content_range: str, span: tuple[int, int], size: int, what: str)
     """Hold the `Content-Range` of an answer against what was asked for, in a file of `size` bytes.
 
     Raises:
-        SourceError: If it is another span, or one of a file of another size.
+        UnavailableError: If it is another span, or one of a file of another size.
     """
     start, stop = span
     match = _CONTENT_RANGE.fullmatch(content_range)
     if match is None:
-        raise SourceError(f"{what}: the hub's answer does not say which bytes it holds")
+        raise UnavailableError(f"{what}: the hub's answer does not say which bytes it holds")
     first, last, total = (int(number) for number in match.groups())
     if total != size:
-        raise SourceError(f"{what} has changed since it was listed: it had {size} bytes, now {total}")
+        raise UnavailableError(f"{what} has changed since it was listed: it had {size} bytes, now {total}")
     if (first, last) != (start, stop - 1):
-        raise SourceError(f"{what}: asked for bytes {start}-{stop - 1}, the answer is for {first}-{last}")
+        raise UnavailableError(
+            f"{what}: asked for bytes {start}-{stop - 1}, the answer is for {first}-{last}"
+        )
 
 
 def check_identity(headers: Mapping[str, str], entry: FileEntry, commit: str, what: str) -> None:
@@ -234,28 +236,28 @@ def check_identity(headers: Mapping[str, str], entry: FileEntry, commit: str, wh
         what: The file, for messages.
 
     Raises:
-        SourceError: If it is another content.
+        UnavailableError: If it is another content.
     """
     said = headers.get("x-repo-commit", "")
     if _COMMIT.fullmatch(said) and said != commit:
-        raise SourceError(f"{what}: asked for commit {commit}, the hub answers for {said}")
+        raise UnavailableError(f"{what}: asked for commit {commit}, the hub answers for {said}")
     size = headers.get("x-linked-size", "")
     if size.isdecimal() and size.isascii() and size.lstrip("0") != str(entry.size).lstrip("0"):
-        raise SourceError(f"{what} has changed since it was listed: another size")
+        raise UnavailableError(f"{what} has changed since it was listed: another size")
     digest = headers.get("x-linked-etag", "").removeprefix("W/").strip('"')
     if _DIGEST.fullmatch(digest) and entry.identity not in {None, digest}:
-        raise SourceError(f"{what} has changed since it was listed: another digest")
+        raise UnavailableError(f"{what} has changed since it was listed: another digest")
 
 
 def check_digest(entry: FileEntry, content: bytes | memoryview) -> None:
     """Hold a whole content against the digest that is listed for it, if any is.
 
     Raises:
-        SourceError: If it has another one.
+        UnavailableError: If it has another one.
     """
     if entry.sha256 is not None:
         is_same = hashlib.sha256(content).hexdigest() == entry.sha256
     else:
         is_same = entry.git_sha1 in {None, git_blob_sha1(bytes(content))}
     if not is_same:
-        raise SourceError(f"'{shown(entry.path)}': the bytes that came are not those that the hub lists")
+        raise UnavailableError(f"'{shown(entry.path)}': the bytes that came are not those that the hub lists")

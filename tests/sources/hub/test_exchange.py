@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from embaudit.errors import LimitError, SourceError, TargetError
 from embaudit.model.limits import DEFAULT_LIMITS
 from embaudit.sources.hub.addresses import origin_of, redirect_target, without_secrets
+from embaudit.sources.hub.deadline import THREAD_NAME
 from embaudit.sources.hub.exchange import MOST_IN_FLIGHT, MOST_REDIRECTS, REFUSAL_BYTES, Answer, Exchange
 from embaudit.sources.hub.patience import PATIENCE, Patience, seconds_asked
 from embaudit.sources.hub.transport import OfflineError, Request, opened
@@ -499,6 +500,25 @@ def test_a_trickle_ends_in_an_error(server: Server, step: Step) -> None:
         server.get(step, exchange=server.exchange(patience=SLOW), most=100_000)
 
     assert time.monotonic() - began < CEILING
+
+
+def test_what_was_given_up_asks_nothing_more(server: Server) -> None:
+    """A redirect that comes when nobody waits for it any more is not followed."""
+    given_up = threading.Event()
+    server.script["/b"] = [reply()]
+
+    def late(handler: Handler) -> None:
+        given_up.wait(CEILING)
+        redirect("/b")(handler)
+
+    with pytest.raises(SourceError, match="takes too long"):
+        server.get(late, exchange=server.exchange(patience=attrs.evolve(SLOW, attempts=1)))
+    given_up.set()
+    for thread in threading.enumerate():
+        if thread.name == THREAD_NAME:
+            thread.join(CEILING)
+
+    assert [seen.path for seen in server.seen] == ["/a"]
 
 
 def test_waiting_has_a_ceiling(server: Server) -> None:
