@@ -1,11 +1,15 @@
 # What type checkers see: `__init__.py` loads the same names when they are first used.
 
 from embaudit.diffing import diff_snapshots as diff_snapshots
+from embaudit.errors import BudgetError as BudgetError
 from embaudit.errors import EmbauditError as EmbauditError
 from embaudit.errors import FormatError as FormatError
 from embaudit.errors import LimitError as LimitError
+from embaudit.errors import NoContentError as NoContentError
 from embaudit.errors import SourceError as SourceError
 from embaudit.errors import TargetError as TargetError
+from embaudit.errors import UnavailableError as UnavailableError
+from embaudit.errors import UnknownCommitError as UnknownCommitError
 from embaudit.errors import UsageError as UsageError
 from embaudit.mapping import map_tensors as map_tensors
 from embaudit.model.checkpoint import Checkpoint as Checkpoint
@@ -23,12 +27,17 @@ from embaudit.model.diff import SnapshotDiff as SnapshotDiff
 from embaudit.model.dtypes import DType as DType
 from embaudit.model.files import CacheState as CacheState
 from embaudit.model.files import CommitInfo as CommitInfo
+from embaudit.model.files import FarReader as FarReader
 from embaudit.model.files import FileEntry as FileEntry
 from embaudit.model.files import FileKind as FileKind
 from embaudit.model.files import FileState as FileState
+from embaudit.model.files import FlaggedFile as FlaggedFile
 from embaudit.model.files import History as History
+from embaudit.model.files import HubState as HubState
+from embaudit.model.files import Lineage as Lineage
 from embaudit.model.files import Reader as Reader
 from embaudit.model.files import Snapshot as Snapshot
+from embaudit.model.files import Span as Span
 from embaudit.model.findings import Finding as Finding
 from embaudit.model.findings import Severity as Severity
 from embaudit.model.findings import Skipped as Skipped
@@ -62,6 +71,7 @@ __all__ = [
     "Agreement",
     "AuditReport",
     "BadDocument",
+    "BudgetError",
     "CacheState",
     "Checkpoint",
     "CheckpointFormat",
@@ -73,6 +83,7 @@ __all__ = [
     "Depth",
     "DuplicateKey",
     "EmbauditError",
+    "FarReader",
     "FieldChange",
     "FileChange",
     "FileEntry",
@@ -81,13 +92,17 @@ __all__ = [
     "FileState",
     "Finding",
     "FindingsError",
+    "FlaggedFile",
     "FormatError",
     "History",
+    "HubState",
     "LimitError",
     "Limits",
+    "Lineage",
     "LoadPrediction",
     "MismatchedKey",
     "MisreadKey",
+    "NoContentError",
     "Oddity",
     "Outcome",
     "PickleGlobal",
@@ -100,11 +115,14 @@ __all__ = [
     "Snapshot",
     "SnapshotDiff",
     "SourceError",
+    "Span",
     "TargetError",
     "TensorInfo",
     "TensorMap",
     "TensorPair",
     "TiedName",
+    "UnavailableError",
+    "UnknownCommitError",
     "UsageError",
     "Where",
     "audit",

@@ -50,7 +50,6 @@ class ByteView:
             raise FormatError(f"asked for {stop - start} bytes at {start}, got {len(data)}", self.path)
         return data
 
-
     def announce(self, spans: Iterable[tuple[int, int]]) -> None:
         """Tell the source of spans that are about to be read, if each read of it is a request.
 

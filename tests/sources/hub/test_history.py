@@ -79,9 +79,10 @@ def test_a_history_of_many_pages() -> None:
 
         assert [info.commit for info in lineage.ahead] == commits[21:]
         assert len(hub.requests) == 2
-        with pytest.raises(LimitError) as caught:
-            open_hub("org/name", limits=Limits(commits=12)).reader.lineage(commits[0], commits[34])
-        assert caught.value.limit == "commits"
+        for too_few in (12, 34):
+            with pytest.raises(LimitError) as caught:
+                open_hub("org/name", limits=Limits(commits=too_few)).reader.lineage(commits[0], commits[34])
+            assert caught.value.limit == "commits"
         enough = open_hub("org/name", limits=Limits(commits=35)).reader
         assert len(enough.lineage(commits[0], commits[34]).ahead) == 34
 

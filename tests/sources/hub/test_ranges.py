@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from embaudit.errors import EmbauditError, LimitError, NoContentError, SourceError
+from embaudit.errors import EmbauditError, LimitError, NoContentError, SourceError, UnavailableError
 from embaudit.model.files import FileEntry, FileKind, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.sources.hub import open_hub
@@ -251,6 +251,17 @@ def test_a_whole_file_is_held_against_its_digest(
             read()
 
 
+def test_a_whole_file_in_parts_is_held_against_its_digest(
+    hub: LoopbackHub, snapshot: Snapshot, noise: Callable[..., bytes]
+) -> None:
+    """A whole file of which the beginning was kept from before is checked like one had at once."""
+    hub.replace(snapshot.files[WEIGHTS].sha256 or "", noise(SIZE, 9))
+    snapshot.reader.read(WEIGHTS, 0, 8)
+
+    with pytest.raises(SourceError, match="not those that the hub lists"):
+        snapshot.reader.read(WEIGHTS, 0, SIZE)
+
+
 def test_a_push_between_listing_and_read_changes_nothing(
     hub: LoopbackHub, repository: Repository, contents: dict[str, bytes]
 ) -> None:
@@ -297,7 +308,7 @@ def test_threads_that_wait_for_a_failure_fail_with_it(hub: LoopbackHub, snapshot
             return type(error)
 
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(ask, range(4))) == {SourceError}
+        assert set(pool.map(ask, range(4))) == {UnavailableError}
 
 
 def test_credentials_stay_with_the_hub(hub: LoopbackHub) -> None:

@@ -306,6 +306,20 @@ class TestBeside:
         assert bytes(buffer) == contents[WEIGHTS]
         assert cdn_ranges(hub)
 
+    def test_a_far_copy_that_cannot_be_had_is_an_error(
+        self, hub: LoopbackHub, contents: Contents, snapshot: Snapshot
+    ) -> None:
+        """What the other commit could not get from the hub is not asked for again under this one."""
+        opened = open_snapshot("org/name", beside=snapshot)
+        hub.lose(snapshot.files[WEIGHTS].sha256 or "")
+        hub.forget()
+
+        with pytest.raises(SourceError, match="has no content for it"):
+            opened.reader.read(WEIGHTS, 0, 10)
+
+        assert len(hub.requests) == 2
+        assert opened.reader.read(OTHER, 0, 10) == contents[OTHER][:10]
+
     def test_a_copy_that_cannot_be_read_is_left(self, contents: Contents) -> None:
         """A local source that fails leaves its files to the hub."""
         opened = open_snapshot("org/name", beside=_Broken(contents).snapshot())
