@@ -90,7 +90,7 @@ class LimitError(_LocatedError):
 
     def inside(self, outer: str) -> "LimitError":
         """The same error, seen from the container `outer` (a file, a member, a field)."""
-        return LimitError(self.problem, self._outer(outer), self.limit)
+        return type(self)(self.problem, self._outer(outer), self.limit)
 
 
 class BudgetError(LimitError):

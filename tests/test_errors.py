@@ -21,8 +21,9 @@ def test_every_error_is_of_the_family(kind: type[Exception]) -> None:
         errors.TargetError("there is nothing"),
         errors.FormatError("it ends early", "a.bin"),
         errors.LimitError("too many", "a.bin", "tensors").inside("folder"),
+        errors.BudgetError("too many", "a.bin", "requests").inside("folder"),
     ],
-    ids=["plain", "format", "limit"],
+    ids=["plain", "format", "limit", "budget"],
 )
 def test_errors_travel_between_processes(error: errors.EmbauditError) -> None:
     """An error that was pickled and read back says the same, with the same attributes."""
@@ -39,6 +40,14 @@ def test_the_place_grows_outwards() -> None:
     assert error.limit == "name_bytes"
     assert str(errors.FormatError("odd")) == "odd"
     assert str(errors.FormatError("odd").inside("a.json")) == "a.json: odd"
+
+
+def test_what_ends_an_audit_stays_that() -> None:
+    """A budget that is used up is told as such, whichever reader the error passed on its way."""
+    error = errors.BudgetError("too many", "", "requests").inside("model.bin")
+
+    assert isinstance(error, errors.UNANSWERED)
+    assert not isinstance(errors.LimitError("too many"), errors.UNANSWERED)
 
 
 def test_a_wrong_argument_is_a_value_error_too() -> None:

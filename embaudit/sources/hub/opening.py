@@ -33,7 +33,7 @@ def open_hub(
     beside: Snapshot | None = None,
     patience: Patience = PATIENCE,
 ) -> Snapshot:
-    """A repository on the hub at a revision, with one request, and one more if it is gated.
+    """A repository on the hub at a revision, with one request; with more if it is gated, or very large.
 
     The revision is resolved to a commit once, and all that follows is asked for at that commit.
 

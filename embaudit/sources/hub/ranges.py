@@ -26,8 +26,8 @@ from embaudit.sources.memory import git_blob_sha1
 
 ADDRESS_SECONDS = 50 * 60
 """How long a signed address is used: they are good for about an hour."""
-MOST_RESUMED = 3
-"""Times that an answer which ends early is taken up where it ended."""
+MOST_ANSWERS = 4
+"""Times that a span is asked for whose answers are shorter than they say."""
 _PARTIAL = 206
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _REFUSED = {_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND}
@@ -91,27 +91,28 @@ class Ranges:
             LimitError: If they take more than a limit allows.
         """
         try:
-            data = self._resumed(entry, start, stop)
+            data = self._whole(entry, start, stop)
         except EmbauditError as error:
             raise as_source_error(error) from None
         if len(data) == entry.size:
             check_digest(entry, data)
         return data
 
-    def _resumed(self, entry: FileEntry, start: int, stop: int) -> bytes:
-        data = self._asked(entry, start, stop)
-        for _ in range(MOST_RESUMED):
-            if not data or len(data) == stop - start:
-                break
-            data += self._asked(entry, start + len(data), stop)
-        if len(data) != stop - start:
-            raise UnavailableError(
-                f"{self._what(entry)}: the hub gave {len(data)} of the {stop - start} bytes from {start} on"
-            )
-        return data
+    def _whole(self, entry: FileEntry, start: int, stop: int) -> bytes:
+        """The body of an answer that is as long as its `Content-Range` says.
+
+        A shorter one contradicts itself, and none of it is kept: it may be a page of a proxy.
+        """
+        for _ in range(MOST_ANSWERS):
+            data = self._asked(entry, start, stop)
+            if len(data) == stop - start:
+                return data
+        raise UnavailableError(
+            f"{self._what(entry)}: the hub gave {len(data)} of the {stop - start} bytes from {start} on"
+        )
 
     def _asked(self, entry: FileEntry, start: int, stop: int) -> bytes:
-        """The body of one answer: the bytes asked for, or the first of them."""
+        """The body of one answer, which may be shorter than what was asked for."""
         place = self._place(entry.path)
         refused: str | None = None
         while True:
