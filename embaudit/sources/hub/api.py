@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import attrs
 
-from embaudit.errors import EmbauditError, LimitError, SourceError, TargetError, UnavailableError
+from embaudit.errors import EmbauditError, LimitError, SourceError, TargetError
 from embaudit.model.limits import Limits
 from embaudit.sources.hub.addresses import Origin, origin_of
 from embaudit.sources.hub.documents import Field, parse_answer
@@ -154,8 +154,11 @@ class HubApi:
 
 
 def as_source_error(error: EmbauditError) -> EmbauditError:
-    """An error as a reader raises it: a `TargetError` is for what cannot be opened."""
-    return error if isinstance(error, (SourceError, LimitError)) else UnavailableError(str(error))
+    """An error as a reader raises it: a `TargetError` is for what cannot be opened.
+
+    A refusal is an answer, so it is told of the file or the commit that it is about, and ends no audit.
+    """
+    return error if isinstance(error, (SourceError, LimitError)) else SourceError(str(error))
 
 
 def next_page(answer: Answer, what: str) -> str | None:

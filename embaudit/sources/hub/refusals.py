@@ -9,7 +9,7 @@ import re
 
 import attrs
 
-from embaudit.errors import EmbauditError, NoContentError, SourceError, TargetError
+from embaudit.errors import EmbauditError, NoContentError, TargetError, UnavailableError
 from embaudit.sources.base import shown
 from embaudit.sources.hub.addresses import without_secrets
 from embaudit.sources.hub.exchange import Answer
@@ -67,12 +67,12 @@ _ROWS = (
     _Row(
         on_hub=False,
         status=403,
-        error=SourceError,
+        error=UnavailableError,
         says="the hub's storage refuses the address that the hub gave; it may have expired",
     ),
-    _Row(on_hub=False, error=SourceError, says="the hub's storage refuses"),
+    _Row(on_hub=False, error=UnavailableError, says="the hub's storage refuses"),
     _Row(code="RevisionNotFound", error=TargetError, says="the repository has no such branch, tag or commit"),
-    _Row(code="EntryNotFound", error=SourceError, says="the repository has no such file at this commit"),
+    _Row(code="EntryNotFound", error=UnavailableError, says="the repository has no such file at this commit"),
     _Row(
         code="GatedRepo",
         with_token=False,
@@ -121,23 +121,23 @@ _ROWS = (
         error=TargetError,
         says=f"the hub does not accept the token for this; {_LOG_IN}, as an account that may see it",
     ),
-    _Row(status=400, error=SourceError, says="the hub does not understand the request"),
+    _Row(status=400, error=UnavailableError, says="the hub does not understand the request"),
     _Row(
         status=403,
         with_token=False,
-        error=SourceError,
+        error=UnavailableError,
         says=f"the hub forbids it; it may allow it with a token: {_LOG_IN}",
     ),
     _Row(
         status=403,
-        error=SourceError,
+        error=UnavailableError,
         says="the hub forbids it; the token may lack the right to read this repository",
     ),
-    _Row(status=404, error=SourceError, says="the hub does not have it"),
-    _Row(status=410, error=SourceError, says="the hub does not have it any more"),
-    _Row(status=416, error=SourceError, says="the file ends before the bytes that were asked for"),
-    _Row(status=429, error=SourceError, says="the hub has had too many requests; try again later"),
-    _Row(on_hub=None, error=SourceError, says="the hub refuses"),
+    _Row(status=404, error=UnavailableError, says="the hub does not have it"),
+    _Row(status=410, error=UnavailableError, says="the hub does not have it any more"),
+    _Row(status=416, error=UnavailableError, says="the file ends before the bytes that were asked for"),
+    _Row(status=429, error=UnavailableError, says="the hub has had too many requests; try again later"),
+    _Row(on_hub=None, error=UnavailableError, says="the hub refuses"),
 )
 """All kinds of refusal; the first row that fits an answer is what it means. What the real hub sends is known
 from its documentation, from huggingface_hub's own tests of these codes, and from recorded traffic."""
@@ -153,7 +153,8 @@ def refusal(answer: Answer, *, what: str, page: str = "the repository's page on 
 
     Returns:
         A `TargetError` if repository or revision cannot be had by whoever asks, a `NoContentError` if the
-        hub lists a file and its storage has no content for it, else a `SourceError`.
+        hub lists a file and its storage has no content for it, else an `UnavailableError`: that the hub
+        refuses says nothing of a file.
     """
     message = _message(answer)
     row = next(row for row in _ROWS if row.fits(answer, message))
