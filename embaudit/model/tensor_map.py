@@ -178,8 +178,11 @@ class TensorMap:
         )
 
     @property
+    def same_pairs(self) -> bool:
+        """Whether the tensors that both hold are the same, as `same_model` has it."""
+        return not any((self.renamed, self.recast, self.reshaped, self.changed, self.rounded))
+
+    @property
     def same_model(self) -> bool:
         """Whether names, dtypes, shapes and, as far as they were compared, values are the same."""
-        values = (self.changed, self.rounded)
-        headers = (self.only_left, self.only_right, self.renamed, self.recast, self.reshaped)
-        return not any((*headers, *values))
+        return self.same_pairs and not self.only_left and not self.only_right

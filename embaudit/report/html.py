@@ -18,7 +18,7 @@ from embaudit.model.tensor_map import TensorMap
 from embaudit.model.words import plural, short
 from embaudit.report.loads import LOAD_COLUMNS, load_rows
 from embaudit.report.text import verdict
-from embaudit.report.wording import as_json, dtypes, inferred, plain, size, value_notes
+from embaudit.report.wording import as_json, dtypes, inferred, plain, size, taken, value_notes
 
 MAX_ROWS = 2000
 """Rows of one table; a browser shows no more with comfort. The JSON form has all of them."""
@@ -101,10 +101,7 @@ def _about(record: AuditRecord) -> str:
         ("commit", _code(record.commit) if record.commit else "unknown"),
         ("against", _code(record.against) if record.against else ""),
         ("depth", _text(record.depth)),
-        (
-            "cost",
-            _text(f"{plural(record.cost.requests, 'read')}, {size(record.cost.bytes_read)}"),
-        ),
+        ("cost", _text(taken(record))),
     )
     body = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows if value)
     return f"<table>{body}</table>"

@@ -12,12 +12,12 @@ from embaudit.model.files import CommitInfo
 from embaudit.model.findings import Finding, Severity
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import LoadPrediction
-from embaudit.model.record import AuditRecord, Cost
+from embaudit.model.record import AuditRecord
 from embaudit.model.tensor_map import TensorMap, TensorPair
 from embaudit.model.words import plural, short
 from embaudit.report.columns import indented, left_out, table, wrapped
 from embaudit.report.loads import LOAD_COLUMNS, load_rows
-from embaudit.report.wording import as_json, dtypes, inferred, plain, size, value_notes
+from embaudit.report.wording import as_json, dtypes, inferred, plain, size, taken, value_notes
 
 MAX_ROWS = 40
 """Rows of one table of tensors or changes; the JSON form has all of them."""
@@ -93,14 +93,10 @@ def _heading(record: AuditRecord) -> list[str]:
         ("model", _model(record)),
         ("against", plain(record.against or "")),
         ("depth", str(record.depth)),
-        ("cost", _cost(record.cost)),
+        ("cost", f"{taken(record)}, {record.cost.seconds:.2f} s"),
     ]
     title = f"embaudit {record.tool_version}: {verdict(record.findings)}"
     return [title, *(f"  {name:8} {value}" for name, value in rows if value)]
-
-
-def _cost(cost: Cost) -> str:
-    return f"{plural(cost.requests, 'read')}, {size(cost.bytes_read)}, {cost.seconds:.2f} s"
 
 
 def _model(record: AuditRecord) -> str:

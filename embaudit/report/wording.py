@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.frozen import JSON
+from embaudit.model.record import AuditRecord
 from embaudit.model.tensor_map import Agreement, Depth, TensorMap, TensorPair
 from embaudit.model.words import plural
 from embaudit.report.codec import to_jsonable
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 _STEP = 1000
+_HUB = "hub"
 
 SAMPLE_NOTE = (
     "Only the first, middle and last 2 KiB of each tensor were compared: a difference found there is proven,"
@@ -53,6 +55,14 @@ def size(n_bytes: int | None) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= _STEP
     raise AssertionError("unreachable")
+
+
+def taken(record: AuditRecord) -> str:
+    """What an audit read: requests where one of its sources is on a network, else reads."""
+    diff = record.diff
+    sources = {record.source} if diff is None else {record.source, diff.old.source, diff.new.source}
+    unit = "request" if _HUB in sources else "read"
+    return f"{plural(record.cost.requests, unit)}, {size(record.cost.bytes_read)}"
 
 
 def value_notes(maps: Iterable[TensorMap]) -> tuple[str, ...]:

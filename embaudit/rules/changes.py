@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from embaudit.loaders.harmless import why_harmless
 from embaudit.model.diff import FieldChange, SnapshotDiff
 from embaudit.model.files import FileKind
 from embaudit.model.findings import Observation, Severity, Where
@@ -46,6 +47,9 @@ def loaders_read_another_file(diff: SnapshotDiff) -> Iterator[Observation]:
 def _relation(maps: list[TensorMap]) -> str:
     if not maps:
         return "The two files could not be compared."
+    if _is_harmless(maps[0]):
+        n_alone = len(maps[0].only_left) + len(maps[0].only_right)
+        return f"They differ by {plural(n_alone, 'tensor')} on which no embedding depends."
     if not maps[0].same_model:
         return "The two files do not hold the same tensors; see the comparison."
     verdicts = {pair.values for pair in maps[0].pairs}
@@ -94,6 +98,7 @@ def weights_changed(diff: SnapshotDiff) -> Iterator[Observation]:
 
     Tensors that appeared, disappeared, or have another dtype, shape or other values. Values are compared at
     depth sampled or full; at depth headers, torch's zips tell by the checksums in their directories.
+    Information if nothing differs but tensors that came or went and on which no embedding depends.
     """
     for each in diff.tensors:
         if each.same_model:
@@ -103,7 +108,14 @@ def weights_changed(diff: SnapshotDiff) -> Iterator[Observation]:
             where=Where(path=each.right),
             evidence=difference_evidence(each),
             remedy="Recompute stored embeddings if you move between these snapshots.",
+            severity=Severity.INFO if _is_harmless(each) else None,
         )
+
+
+def _is_harmless(tensors: TensorMap) -> bool:
+    """Whether the two hold the same but for tensors on which no embedding depends."""
+    alone = (*tensors.only_left, *tensors.only_right)
+    return bool(alone) and tensors.same_pairs and all(why_harmless(name) for name in alone)
 
 
 def _changed_names(tensors: TensorMap) -> str:

@@ -224,14 +224,17 @@ def names_differ_in_case_only(snapshot: Snapshot) -> Iterator[Observation]:
 
 
 @rule("EMB009", Severity.ERROR)
-def settings_file_is_malformed(declaration: Declaration) -> Iterator[Observation]:
+def settings_file_is_malformed(declaration: Declaration, snapshot: Snapshot | None) -> Iterator[Observation]:
     """A settings file cannot be parsed.
 
     A loader that cannot read a settings file refuses, or silently goes on with its defaults: other pooling,
     other length, other casing. A warning for what lenient readers take and strict ones refuse: a repeated
-    key, `NaN`, `Infinity`.
+    key, `NaN`, `Infinity`. A file that is not at hand at all is EMB006, EMB007 or EMB021.
     """
+    files = {} if snapshot is None else snapshot.files
     for bad in declaration.bad:
+        if bad.path in files and files[bad.path].state is not FileState.PRESENT:
+            continue
         yield Observation(
             message=f"`{bad.path}` {'is not quite JSON' if bad.usable else 'cannot be used'}: {bad.problem}.",
             where=Where(path=bad.path),

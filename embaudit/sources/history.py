@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timezone
 from pathlib import Path
 
 from embaudit.errors import SourceError, TargetError, UnknownCommitError
 from embaudit.model.files import CommitInfo
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
+from embaudit.model.moments import moment
 from embaudit.sources.base import shown
 from embaudit.sources.git import Git, find_git
 from embaudit.sources.near import near_names
@@ -169,4 +171,10 @@ def _rev_list(git: Git, *arguments: str, paths: Iterable[str] = ()) -> tuple[Com
 def _commit_info(line: str) -> CommitInfo:
     commit, _, date_and_title = line.partition("\0")
     date, _, title = date_and_title.partition("\0")
-    return CommitInfo(commit=commit, title=title, date=date)
+    return CommitInfo(commit=commit, title=title, date=_in_utc(date))
+
+
+def _in_utc(date: str) -> str:
+    """A date as the hub's commits have it: committers' offsets differ, and so does git's way to write UTC."""
+    when = moment(date)
+    return date if when is None else when.astimezone(timezone.utc).isoformat(timespec="seconds")

@@ -10,7 +10,6 @@ import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -76,9 +75,11 @@ class OpenFile:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def __del__(self) -> None:
-        with suppress(OSError):
-            os.close(self.descriptor)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        try:  # noqa: SIM105 - when python ends, the names of this module, `suppress` for one, may be gone
+            close(self.descriptor)
+        except OSError:
+            pass
 
     def fill(self, start: int, buffer: memoryview) -> int:
         """Fill `buffer` from `start` on; gives the bytes had, fewer only at the end of the file.

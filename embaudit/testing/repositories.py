@@ -3,7 +3,6 @@
 torch comes in on demand, where tensors are made and saved; importing this module does not import it.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from embaudit.architectures import expected_model
 from embaudit.architectures.bert import BERT
 from embaudit.model.architecture import Role
+from embaudit.sources.memory import MemorySource
 
 VOCABULARY, HIDDEN, INTERMEDIATE, POSITIONS = 120, 32, 64, 48
 """Sizes of the small BERT."""
@@ -130,11 +130,11 @@ def flat(tensors: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def save_torch(tensors: Mapping[str, Any], path: Path) -> None:
-    """Save a state dict with `torch.save`."""
+def save_torch(tensors: Mapping[str, Any], path: Path, *, legacy: bool = False) -> None:
+    """Save a state dict with `torch.save`, as a zip file or in the format before that."""
     import torch  # noqa: PLC0415 - on demand
 
-    torch.save(dict(tensors), path)
+    torch.save(dict(tensors), path, _use_new_zipfile_serialization=not legacy)
 
 
 def save_safetensors(tensors: Mapping[str, Any], path: Path) -> None:
@@ -150,7 +150,7 @@ def cache_commit(
     """Lay out one commit in a Hugging Face cache with symbolic links, and point `ref` at it.
 
     The layout is that of huggingface_hub 2.4.0 (`file_download.py`): blobs named by their digest, sha256 for
-    weights and the git blob id for others.
+    what goes to LFS (as `MemorySource` has it) and the git blob id for others.
 
     Returns:
         The snapshot folder.
@@ -159,8 +159,9 @@ def cache_commit(
     snapshot = repository / "snapshots" / commit
     blobs = repository / "blobs"
     blobs.mkdir(parents=True, exist_ok=True)
+    listed = MemorySource(files).snapshot().files
     for path, content in files.items():
-        blob = blobs / _blob_name(path, content)
+        blob = blobs / str(listed[path].identity)
         blob.write_bytes(content)
         link = snapshot / path
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -170,9 +171,3 @@ def cache_commit(
         (repository / "refs").mkdir(exist_ok=True)
         (repository / "refs" / ref).write_text(commit)
     return snapshot
-
-
-def _blob_name(path: str, content: bytes) -> str:
-    if path.endswith((".safetensors", ".bin")):
-        return hashlib.sha256(content).hexdigest()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -84,6 +84,15 @@ def a_report(
     )
 
 
+@pytest.mark.parametrize("form", ["text", "html"])
+@pytest.mark.parametrize(("source", "unit"), [("hub", "1 request"), ("folder", "1 read")])
+def test_what_was_read_is_counted_in_its_own_unit(form: str, source: str, unit: str) -> None:
+    """A network is asked in requests, a disk in reads."""
+    report = attrs.evolve(a_report("a"), source=source)
+
+    assert f"{unit}, 2 B" in report.render(form)
+
+
 @given(st.text())
 @example(HOSTILE)
 def test_plain_text_is_one_visible_line(text: str) -> None:

@@ -319,6 +319,14 @@ CASES = (
     ),
     Case("EMB009", "settings that can be read", (Declaration(documents={"config.json": {}}),)),
     Case(
+        "EMB009",
+        "settings that are not at hand, which EMB006, EMB007 or EMB021 tells",
+        (
+            Declaration(bad=(BadDocument(path="config.json", problem="refused"),)),
+            make_snapshot((make_entry("config.json", state=FileState.REFUSED),)),
+        ),
+    ),
+    Case(
         "EMB010",
         "safetensors appeared beside the .bin",
         (a_diff(("pytorch_model.bin",), ("model.safetensors", "pytorch_model.bin")),),
@@ -334,6 +342,12 @@ CASES = (
     ),
     Case("EMB011", "a harmless field", (a_diff(field_changes=(a_change(affects_embeddings=False),)),)),
     Case("EMB012", "other values", (a_diff(tensors=(DAMAGED_MAP,)),), ((W, "model.safetensors"),)),
+    Case(
+        "EMB012",
+        "positions that loaders make themselves came along",
+        (a_diff(tensors=(a_map(make_pair("a"), only_right=("embeddings.position_ids",)),)),),
+        ((N, "model.safetensors"),),
+    ),
     Case("EMB012", "the same tensors", (a_diff(tensors=(a_map(make_pair("a")),)),)),
     Case("EMB012", "the same checksums", (a_diff(tensors=(same_checksums(),)),)),
     Case(
@@ -1512,6 +1526,16 @@ RELATIONS = {
     "in full": (Agreement.IDENTICAL, "how a loader reads one of the files"),
     "different": (Agreement.DIFFERENT, "do not hold the same tensors"),
 }
+
+
+def test_another_file_that_differs_by_a_buffer_is_no_other_model() -> None:
+    """Where only tensors on which no embedding depends came along, EMB010 says just that."""
+    files = ("pytorch_model.bin",), ("model.safetensors", "pytorch_model.bin")
+    joined = a_map(make_pair("a"), only_right=("embeddings.position_ids",))
+
+    findings, _ = ask_rules([RULES["EMB010"]], Facts(known=(a_diff(*files, tensors=(joined,)),)))
+
+    assert "differ by 1 tensor on which no embedding depends" in findings[0].message
 
 
 @pytest.mark.parametrize("relation", RELATIONS)

@@ -151,9 +151,12 @@ class Field:
         return self.value
 
     def path(self) -> str:
-        """A path inside a repository: relative, with forward slashes, and without a way out."""
+        """A path inside a repository: relative, with forward slashes, and without a way out.
+
+        A backslash is a character of a name, as in git; nothing is written to a disk under these names.
+        """
         text = self.text()
-        if {"", ".", ".."} & set(text.split("/")) or {"\0", "\\"} & set(text) or not _is_unicode(text):
+        if {"", ".", ".."} & set(text.split("/")) or "\0" in text or not _is_unicode(text):
             seen = shown(text[:_WORD_CHARACTERS])
             raise self.wrong(f"a path inside the repository, not '{seen}'")
         return text

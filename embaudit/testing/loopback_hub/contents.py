@@ -143,8 +143,13 @@ def stored_file(path: str, file: File) -> StoredFile:
     if not (kind_of(path) in _AS_LFS if file.lfs is None else file.lfs):
         return StoredFile(contents=contents, oid=_blob_sha1(contents), sha256=None, pointer_size=0)
     sha256 = contents.sha256 or _sha256(contents)
-    pointer = (_POINTER % (sha256, contents.size)).encode()
+    pointer = lfs_pointer(sha256, contents.size)
     return StoredFile(contents=contents, oid=git_blob_sha1(pointer), sha256=sha256, pointer_size=len(pointer))
+
+
+def lfs_pointer(sha256: str, size: int) -> bytes:
+    """What git holds in place of a file in LFS."""
+    return (_POINTER % (sha256, size)).encode()
 
 
 def _sha256(contents: Sparse) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 import attrs
 
 from embaudit.model.frozen import frozen_mapping
+from embaudit.testing.git_objects import commit_object, tree_objects
 from embaudit.testing.loopback_hub.contents import File, Sparse, StoredFile, stored_file
 
 Content = bytes | Sparse | File | None
@@ -29,7 +30,7 @@ class Commit:
     """One commit.
 
     Attributes:
-        id: 40 hex digits, the same for the same files, title, date and parents.
+        id: 40 hex digits, as git makes them of the files, title, date and parents.
         parents: The commits that it follows; more than one for a merge.
         title: First line of the message.
         date: ISO 8601 in UTC.
@@ -134,8 +135,8 @@ class Repository:
     def _made(
         self, parents: tuple[str, ...], title: str, date: str, files: Mapping[str, StoredFile]
     ) -> Commit:
-        names = [f"{path} {file.oid}" for path, file in files.items()]
-        made = sha1_of("commit", title, date, *parents, *names)
+        *_, root = tree_objects({path: file.oid for path, file in files.items()})
+        made = commit_object(root.id, parents, title, date).id
         touched = {path: self._toucher(path, file, parents) or made for path, file in files.items()}
         return Commit(id=made, parents=parents, title=title, date=date, files=files, touched=touched)
 

@@ -88,7 +88,7 @@ def test_what_the_hub_need_not_say_may_be_left_out(key: str, value: object) -> N
     assert found.state.repo_id == ("org/asked" if key == "id" else "org/name")
 
 
-BAD_PATHS = ["", "/a", "a/", "a//b", "..", "a/../b", ".", "./a", "a\0b", "a\\b", "a\ud800"]
+BAD_PATHS = ["", "/a", "a/", "a//b", "..", "a/../b", ".", "./a", "a\0b", "a\ud800"]
 
 
 @pytest.mark.parametrize(

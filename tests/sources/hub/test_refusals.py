@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from embaudit.errors import EmbauditError, NoContentError, SourceError, TargetError
+from embaudit.errors import EmbauditError, NoContentError, TargetError, UnavailableError
 from embaudit.sources.hub.exchange import Answer
 from embaudit.sources.hub.refusals import refusal
 
@@ -62,18 +62,18 @@ ROWS: dict[str, tuple[dict[str, Any], type[EmbauditError], str]] = {
         "disabled the repository",
     ),
     "revision": ({"status": 404, "code": "RevisionNotFound"}, TargetError, "no such branch, tag or commit"),
-    "file": ({"status": 404, "code": "EntryNotFound"}, SourceError, "no such file"),
-    "bad request": ({"status": 400}, SourceError, "does not understand"),
-    "forbidden, anonymous": ({"status": 403}, SourceError, "HF_TOKEN"),
-    "forbidden, token": ({"status": 403, **TOKEN}, SourceError, "lack the right"),
-    "not found without a code": ({"status": 404}, SourceError, "does not have it"),
-    "gone": ({"status": 410}, SourceError, "any more"),
-    "range": ({"status": 416}, SourceError, "ends before"),
-    "too many": ({"status": 429}, SourceError, "too many requests"),
-    "anything else": ({"status": 418}, SourceError, "refuses (status 418)"),
+    "file": ({"status": 404, "code": "EntryNotFound"}, UnavailableError, "no such file"),
+    "bad request": ({"status": 400}, UnavailableError, "does not understand"),
+    "forbidden, anonymous": ({"status": 403}, UnavailableError, "HF_TOKEN"),
+    "forbidden, token": ({"status": 403, **TOKEN}, UnavailableError, "lack the right"),
+    "not found without a code": ({"status": 404}, UnavailableError, "does not have it"),
+    "gone": ({"status": 410}, UnavailableError, "any more"),
+    "range": ({"status": 416}, UnavailableError, "ends before"),
+    "too many": ({"status": 429}, UnavailableError, "too many requests"),
+    "anything else": ({"status": 418}, UnavailableError, "refuses (status 418)"),
     "storage has no object": ({"status": 404, **STORAGE}, NoContentError, "never uploaded, or is gone"),
-    "signed address expired": ({"status": 403, **STORAGE}, SourceError, "may have expired"),
-    "storage, anything else": ({"status": 400, **STORAGE}, SourceError, "the hub's storage refuses"),
+    "signed address expired": ({"status": 403, **STORAGE}, UnavailableError, "may have expired"),
+    "storage, anything else": ({"status": 400, **STORAGE}, UnavailableError, "the hub's storage refuses"),
 }
 
 
