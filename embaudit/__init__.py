@@ -44,6 +44,7 @@ _HOMES = {
         "FormatError",
         "LimitError",
         "NoContentError",
+        "RefusedError",
         "SourceError",
         "TargetError",
         "UnavailableError",

@@ -6,6 +6,7 @@ from embaudit.errors import EmbauditError as EmbauditError
 from embaudit.errors import FormatError as FormatError
 from embaudit.errors import LimitError as LimitError
 from embaudit.errors import NoContentError as NoContentError
+from embaudit.errors import RefusedError as RefusedError
 from embaudit.errors import SourceError as SourceError
 from embaudit.errors import TargetError as TargetError
 from embaudit.errors import UnavailableError as UnavailableError
@@ -109,6 +110,7 @@ __all__ = [
     "PickleSummary",
     "PredictedLoad",
     "Reader",
+    "RefusedError",
     "Severity",
     "ShardIndex",
     "Skipped",

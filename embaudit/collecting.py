@@ -10,7 +10,7 @@ import attrs
 
 from embaudit.diffing.lineage import Relation, relate
 from embaudit.diffing.snapshots import diff_related
-from embaudit.errors import UNANSWERED, LimitError, SourceError
+from embaudit.errors import WITHHELD, LimitError, RefusedError, SourceError
 from embaudit.loaders import LoaderRequest, ask_loader
 from embaudit.mapping import map_tensors
 from embaudit.model.checkpoint import Checkpoint
@@ -90,7 +90,7 @@ class Collector:
         for left, right in same_model_pairs(checkpoints):
             try:
                 tensors = self._map(checkpoints[left], checkpoints[right])
-            except UNANSWERED:
+            except WITHHELD:
                 raise
             except UNREADABLE as error:
                 yield unreadable(_culprit(error, checkpoints[left], checkpoints[right]), error)
@@ -118,7 +118,7 @@ class Collector:
         for checkpoint in checkpoints.values():
             try:
                 yield self._scan(checkpoint)
-            except UNANSWERED:
+            except WITHHELD:
                 raise
             except UNREADABLE as error:
                 yield unreadable(checkpoint.name, error)
@@ -138,7 +138,7 @@ class Collector:
                 continue
             try:
                 yield _checked(snapshot, entry)
-            except UNANSWERED:
+            except WITHHELD:
                 raise
             except UNREADABLE as error:
                 yield unreadable(entry.path, error)
@@ -162,7 +162,10 @@ class Collector:
     ) -> LoadChanges | Absent:
         if not predictions:
             return Absent(kind=LoadChanges, reason=_NO_LOADER)
-        others = self._predict(self._read(other))
+        try:
+            others = self._predict(self._read(other))
+        except RefusedError as error:
+            return Absent(kind=LoadChanges, reason=f"the other snapshot was withdrawn: {error}")
         olds, news = (predictions, others) if other_is_new else (others, predictions)
         pairs = zip(olds, news, strict=True)
         return LoadChanges(changes=tuple(LoadChange(before=old, after=new) for old, new in pairs))

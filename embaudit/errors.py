@@ -9,6 +9,7 @@ must handle.
     ├── SourceError   the target is known, its bytes could not be read
     │   ├── UnknownCommitError  a history does not hold the commit
     │   ├── NoContentError      the file is listed, and its source has no content for it
+    │   ├── RefusedError        the source withdraws the repository or commit that it listed
     │   └── UnavailableError    the source does not answer, or not as it must
     ├── FormatError   bytes that do not follow their format; says where
     └── LimitError    bytes that would exceed a resource limit; says which
@@ -35,11 +36,26 @@ class SourceError(EmbauditError):
 
 
 class UnknownCommitError(SourceError):
-    """The history of a repository does not hold the commit: it was never there, or is there no more."""
+    """The history of a repository does not hold the commit: it was never there, or is there no more.
+
+    Attributes:
+        commit: The commit, 40 hex digits.
+    """
+
+    def __init__(self, problem: str, commit: str = "") -> None:
+        super().__init__(problem, commit)
+        self.commit = commit
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NoContentError(SourceError):
     """A file is listed, and its source has no content for it: a Git LFS object that was never uploaded."""
+
+
+class RefusedError(SourceError):
+    """A source refuses the repository or commit that it has listed: it is gone, closed or withdrawn since."""
 
 
 class UnavailableError(SourceError):
@@ -99,3 +115,6 @@ class BudgetError(LimitError):
 
 UNANSWERED = (UnavailableError, BudgetError)
 """What ends an audit even where a fault of one file is a finding: it says nothing of the file."""
+
+WITHHELD = (*UNANSWERED, RefusedError)
+"""What ends the reading of a repository; of one that is only compared with, a withdrawal is told instead."""

@@ -22,8 +22,9 @@ def test_every_error_is_of_the_family(kind: type[Exception]) -> None:
         errors.FormatError("it ends early", "a.bin"),
         errors.LimitError("too many", "a.bin", "tensors").inside("folder"),
         errors.BudgetError("too many", "a.bin", "requests").inside("folder"),
+        errors.UnknownCommitError("no such commit", "a" * 40),
     ],
-    ids=["plain", "format", "limit", "budget"],
+    ids=["plain", "format", "limit", "budget", "commit"],
 )
 def test_errors_travel_between_processes(error: errors.EmbauditError) -> None:
     """An error that was pickled and read back says the same, with the same attributes."""

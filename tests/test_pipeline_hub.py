@@ -193,6 +193,15 @@ def test_a_name_that_was_taken_over_is_told(world: World) -> None:
         assert severities(report, "EMB024", "EMB025") == [("EMB024", Severity.ERROR)]
 
 
+def test_what_is_withdrawn_while_it_is_audited_gives_no_report(world: World) -> None:
+    """A repository that is gone by the time its files are read is an error, not a fault of its files."""
+    listed = embaudit.open_snapshot(REPO)
+    world.hub.delete(REPO)
+
+    with pytest.raises(embaudit.RefusedError, match="config"):
+        embaudit.audit(listed, loaders=["transformers"])
+
+
 def test_a_renamed_repository_is_told_and_compared_with_what_is_cached_under_its_old_name(
     world: World,
 ) -> None:

@@ -56,8 +56,8 @@ def relate(old: Snapshot, new: Snapshot) -> Relation:
     for asked, history, stranger in _histories(old, new):
         try:
             return Relation(lineage=history.lineage(old.commit, new.commit))
-        except UnknownCommitError:
-            unknown.setdefault(asked.source, stranger)
+        except UnknownCommitError as error:
+            unknown.setdefault(asked.source, error.commit or stranger)
         except EmbauditError as error:
             notes.append(f"The commits between the two snapshots are not known: {error}")
     # That the hub does not know a commit says more than that a clone was not brought up to date.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from embaudit.errors import UNANSWERED, FormatError, LimitError, SourceError
+from embaudit.errors import WITHHELD, FormatError, LimitError, SourceError
 from embaudit.formats.declared import MODULES, check_declared, declared_paths, parse_declared
 from embaudit.formats.fields import examples
 from embaudit.model.declaration import BadDocument, Declaration
@@ -41,7 +41,7 @@ def _read_declared(
             data = read_small(snapshot, path, limits, "settings_bytes")
             documents[path] = parse_declared(data, path, limits, repeated.append, constants.append)
             check_declared(documents[path], path)
-        except UNANSWERED:
+        except WITHHELD:
             raise
         except (SourceError, FormatError, LimitError) as error:
             bad.append(BadDocument(path=path, problem=str(error)))

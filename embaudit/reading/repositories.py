@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from embaudit.errors import UNANSWERED, FormatError, LimitError, NoContentError, SourceError, TargetError
+from embaudit.errors import WITHHELD, FormatError, LimitError, NoContentError, SourceError, TargetError
 from embaudit.formats.declared import declared_paths
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.facts import UnreadableFile, WeightFiles
@@ -72,7 +72,7 @@ def _read_all(
 def _read(snapshot: Snapshot, limits: Limits, exact: bool, name: str) -> Checkpoint | UnreadableFile:
     try:
         return read_checkpoint(snapshot, name, limits, exact=exact)
-    except UNANSWERED:
+    except WITHHELD:
         raise
     except UNREADABLE as error:
         return unreadable(name, error)

@@ -139,7 +139,7 @@ def commits_between(git: Git, old: str, new: str) -> tuple[CommitInfo, ...]:
         if not _HASH.fullmatch(commit):
             raise SourceError(f"'{shown(commit)}' is not a full commit hash")
         if _rev_parse(git, f"{commit}^{{commit}}") is None:
-            raise UnknownCommitError(f"{git} does not hold commit {commit}")
+            raise UnknownCommitError(f"{git} does not hold commit {commit}", commit)
     return _rev_list(git, new, f"^{old}")
 
 

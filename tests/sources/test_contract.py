@@ -1,7 +1,7 @@
 """Every source keeps the promises that are shipped to users as `SourceContract`."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,15 @@ import attrs
 import pytest
 
 from embaudit.errors import SourceError
-from embaudit.model.limits import DEFAULT_LIMITS
+from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.sources import CloneSource, FolderSource, MemorySource
 from embaudit.sources import local as local_module
 from embaudit.sources.base import Source
 from embaudit.sources.cache import CacheSource, read_cached_repo
 from embaudit.sources.history import open_clone
+from embaudit.sources.hub import open_hub
 from embaudit.sources.metered import metered
+from embaudit.testing.loopback_hub import LoopbackHub
 from embaudit.testing.source_contract import SourceContract
 
 FILES = {
@@ -110,6 +112,64 @@ class TestClone(SourceContract):
     def opened(self) -> tuple[Source, Mapping[str, bytes]]:
         """The source under test."""
         return CloneSource(open_clone(self.folder, DEFAULT_LIMITS)), FILES
+
+
+class TestHub(SourceContract):
+    """The contract on a commit of a repository on the hub."""
+
+    @pytest.fixture(autouse=True)
+    def _hub(self) -> Iterator[None]:
+        with LoopbackHub() as hub, hub.in_process():
+            repository = hub.create("org/name")
+            # Some files have the same content in both commits, the others have not.
+            before = {path: content for path, content in FILES.items() if path != "empty.txt"}
+            self.old = repository.commit({**before, "config.json": b"{}", "moved.bin": FILES["one"]})
+            repository.commit({**FILES, "moved.bin": None})
+            yield
+
+    def opened(self) -> tuple[Source, Mapping[str, bytes]]:
+        """The source under test."""
+        return opened_on_hub(), FILES
+
+
+class TestHubBeside(TestHub):
+    """The contract on a commit beside another one of the hub, where equal contents are read."""
+
+    def opened(self) -> tuple[Source, Mapping[str, bytes]]:
+        """The source under test."""
+        return opened_on_hub(beside=open_hub("org/name", self.old)), FILES
+
+
+class TestHubBesideMemory(TestHub):
+    """The contract on a commit beside a near snapshot, of which one file is not what it claims to be."""
+
+    def opened(self) -> tuple[Source, Mapping[str, bytes]]:
+        """The source under test."""
+        return opened_on_hub(beside=Damaged(FILES).snapshot()), FILES
+
+
+class TestForgetfulHub(TestHub):
+    """The contract on the hub with room for a few bytes only."""
+
+    def opened(self) -> tuple[Source, Mapping[str, bytes]]:
+        """The source under test."""
+        return opened_on_hub(limits=Limits(kept_bytes=100)), FILES
+
+
+class Damaged(MemorySource):
+    """Lists the digests of its files, and gives other bytes of one."""
+
+    def _fill(self, path: str, start: int, buffer: memoryview) -> None:
+        super()._fill(path, start, buffer)
+        if path == "config.json" and len(buffer) == len(FILES[path]):
+            buffer[-1] ^= 0xFF
+
+
+def opened_on_hub(**how: Any) -> Source:
+    """The source of `org/name` on the hub."""
+    reader = open_hub("org/name", **how).reader
+    assert isinstance(reader, Source)
+    return reader
 
 
 def test_a_source_that_breaks_a_promise_is_told() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import attrs
 
-from embaudit.errors import EmbauditError, LimitError, SourceError, TargetError
+from embaudit.errors import EmbauditError, LimitError, RefusedError, SourceError, TargetError
 from embaudit.model.limits import Limits
 from embaudit.sources.hub.addresses import Origin, origin_of
 from embaudit.sources.hub.documents import Field, parse_answer
@@ -156,9 +156,9 @@ class HubApi:
 def as_source_error(error: EmbauditError) -> EmbauditError:
     """An error as a reader raises it: a `TargetError` is for what cannot be opened.
 
-    A refusal is an answer, so it is told of the file or the commit that it is about, and ends no audit.
+    It was opened and listed, so a refusal of the repository or the commit means that it was withdrawn since.
     """
-    return error if isinstance(error, (SourceError, LimitError)) else SourceError(str(error))
+    return error if isinstance(error, (SourceError, LimitError)) else RefusedError(str(error))
 
 
 def next_page(answer: Answer, what: str) -> str | None:

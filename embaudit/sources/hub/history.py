@@ -74,7 +74,8 @@ def _history(api: HubApi, commit: str, what: str) -> Iterator[Field]:
         for page in api.pages(api.addresses.commits(commit), what):
             yield from page
     except NoRevisionError:
-        raise UnknownCommitError(f"{api.addresses.repo_id} has no commit {commit} (any more)") from None
+        problem = f"{api.addresses.repo_id} has no commit {commit} (any more)"
+        raise UnknownCommitError(problem, commit) from None
     except EmbauditError as error:
         raise as_source_error(error) from None
 
