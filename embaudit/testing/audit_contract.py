@@ -1,5 +1,10 @@
 """That the same audit of the same bytes finds the same, wherever the bytes come from: tests for any source.
 
+Two differences are meant, and no sample has them. Over a network, local headers inside a zip are inferred at
+depth headers (`Checkpoint.inferred` counts them), so that damage to one is found at the other depths only.
+And a file that is a Git LFS pointer as a whole stands for another content in a folder, a cache or a clone
+(EMB007), while the hub, or memory, gives it as the content that it is (EMB140).
+
 pytest is not imported: the class works with any runner that calls methods named `test_...`. torch is, on
 demand, where the sample repositories are made.
 """
@@ -159,7 +164,8 @@ def audit_differences(report: AuditReport, other: AuditReport) -> tuple[str, ...
     """What two audits of the same bytes tell differently, one sentence each; none if they agree.
 
     Findings are compared whole and in order, those of `ABOUT_THE_SOURCE` left out; checkpoints without
-    `inferred`, which says how much was looked up, and not what was found.
+    `inferred`, which says how much was looked up, and not what was found. Meant for audits without `against`:
+    what two sources know of one another's commits and digests is for each pair to say.
 
     Args:
         report: One audit.

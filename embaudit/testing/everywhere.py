@@ -39,13 +39,17 @@ class Everywhere:
     """
 
     def __init__(self, hub: LoopbackHub, folder: Path, repo_id: str = "org/name") -> None:
+        # A target that is a text names a clone by an absolute path, or it would name a repository on the hub.
+        root = folder.absolute()
         self.repository = hub.create(repo_id)
-        self.cache = folder / "cache"
-        self.clone = folder / "clone"
-        self._folders = folder / "folders"
+        self.cache = root / "cache"
+        self.clone = root / "clone"
+        self._folders = root / "folders"
 
     def commit(self, files: Mapping[str, Content], *, title: str = "", date: str = "") -> str:
         """Commit files to `main` everywhere; a file whose content is None is removed.
+
+        Unlike on the hub alone, sparse contents are written out in full.
 
         Returns:
             The id of the commit, 40 hex digits.
@@ -104,6 +108,7 @@ def write_clone(repository: Repository, folder: Path) -> None:
         for file in commit.files.values():
             _write_file(git_folder, file)
     (git_folder / "HEAD").write_text("ref: refs/heads/main\n")
+    # Git takes a folder for a clone only if it has refs/, be it empty.
     for name, tip in {"refs/heads/main": "", **repository.refs}.items():
         place = git_folder / name
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from embaudit.testing.audit_contract import (
     sample_repositories,
 )
 from embaudit.testing.everywhere import Everywhere
+from embaudit.testing.git_objects import GitObject, commit_object, tree_objects, write_loose
 from embaudit.testing.loopback_hub import LoopbackHub
 from embaudit.testing.repositories import bert_settings, save_safetensors, save_torch
 
@@ -182,6 +183,33 @@ def test_the_clone_is_one_for_git(everywhere: Everywhere) -> None:
         f"{first} 1704067200 f\N{DIAERESIS}rst",
     ]
     assert git("ls-tree", "-r", "--name-only", first).split() == ["a.b", "a/b.txt", "a/b/c.txt"]
+
+
+def test_a_clone_tells_dates_as_the_hub_does(everywhere: Everywhere) -> None:
+    """A commit made in another time zone is dated in UTC, as the hub dates it."""
+    old = everywhere.commit({"config.json": b"{}"})
+    tree = everywhere.repository.commits[old].files
+    *trees, root = tree_objects({path: file.oid for path, file in tree.items()})
+    made = commit_object(root.id, [old], "Elsewhere", "2024-01-02T00:30:00+00:00")
+    elsewhere = GitObject("commit", made.content.replace(b"+0000", b"+0200"))
+    write_loose(everywhere.clone / ".git", *trees, root, elsewhere)
+
+    diff = embaudit.diff_snapshots(f"{everywhere.clone}@{old}", f"{everywhere.clone}@{elsewhere.id}")
+
+    assert [each.date for each in diff.commits] == ["2024-01-02T00:30:00+00:00"]
+
+
+def test_a_relative_folder_is_never_taken_for_a_repository(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Targets name places wherever the folder was given from."""
+    monkeypatch.chdir(tmp_path)
+    relative = Everywhere(hub, Path("relative"), "org/relative")
+
+    targets = relative.targets(relative.commit({"config.json": b"{}"}))
+
+    assert open_snapshot(targets["clone"]).source == "git"
+    assert open_snapshot(targets["folder"]).source == "folder"
 
 
 def test_digests_agree_wherever_they_are_known(everywhere: Everywhere) -> None:

@@ -1,4 +1,4 @@
-"""Two commits from any two places: what changed, how far one is behind, and what happened to the repository."""
+"""Two commits from any two places: what changed, how far one is behind, what became of the repository."""
 
 import itertools
 import json
@@ -35,7 +35,7 @@ TEI = "tei==1.5.0"
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A small model as a flat `.bin`, which TEI 1.5.0 misreads, as safetensors, and others of the same size."""
+    """A small model as a flat `.bin`, which TEI 1.5.0 misreads, as safetensors, and other values."""
     folder = tmp_path_factory.mktemp("weights")
     tensors = bert_tensors()
     save_torch(flat(tensors), folder / "pytorch_model.bin")
@@ -86,7 +86,7 @@ def two(
 def pinned(
     two: tuple[Everywhere, str, str], running_hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Mapping[str, Any]]:
-    """What names the old and the new commit at each place, on the hub that this process takes for the real one."""
+    """What names the old and the new commit at each place; the hub is the one of this process."""
     everywhere, old, new = two
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(everywhere.cache))
     with running_hub.in_process():
@@ -160,7 +160,7 @@ def test_headers_tell_the_same_of_all_that_has_digests(
         assert found == expected
         return
     assert found.pop("uncompared") == ("model.safetensors", "pytorch_model.bin")
-    modified = [change for change in expected["modified"] if change[0] not in {"model.safetensors"}]
+    modified = [change for change in expected["modified"] if change[0] != "model.safetensors"]
     assert found.pop("modified") == modified
     for part in ("added", "removed", "renamed", "fields", "notes"):
         assert found[part] == expected[part]
@@ -171,7 +171,7 @@ def test_headers_tell_the_same_of_all_that_has_digests(
 def test_audits_against_any_place_tell_what_it_means(
     pinned: Mapping[str, Any], target: str, against: str
 ) -> None:
-    """The old commit is two behind, in whichever order the two are given, wherever either history is known."""
+    """The old commit is two behind, in whichever order they are given, wherever a history is known."""
     known = "folder" not in {target, against} and not KNOW_A_HISTORY.isdisjoint({target, against})
 
     there = embaudit.audit(pinned[target][0], against=pinned[against][1], loaders=[TEI])
@@ -196,7 +196,7 @@ def codes(report: embaudit.AuditReport, *asked: str) -> list[tuple[str, Severity
 def test_revisions_go_by_every_name(
     two: tuple[Everywhere, str, str], running_hub: LoopbackHub, tmp_path: Path, name: str
 ) -> None:
-    """A hash, a branch, a tag or a pull request names the same commit on the hub, in the cache and in a clone."""
+    """A hash, branch, tag or pull request names the same commit on the hub, in the cache and in a clone."""
     assert two
     everywhere = Everywhere(running_hub, tmp_path, f"org/by-{name.replace('/', '-')}")
     old = everywhere.commit({"config.json": b'{"a": 1}'})
@@ -290,9 +290,7 @@ def test_a_name_that_somebody_else_took_is_told(everywhere: tuple[LoopbackHub, E
         assert codes(report, "EMB024", "EMB025", "EMB028") == [("EMB024", Severity.ERROR)]
 
 
-@pytest.mark.parametrize(
-    ("place", "severity"), [("cache", Severity.ERROR), ("hub", Severity.ERROR), ("clone", Severity.WARNING)]
-)
+@pytest.mark.parametrize(("place", "severity"), [("cache", Severity.ERROR), ("clone", Severity.WARNING)])
 def test_a_rewritten_history_is_told(
     everywhere: tuple[LoopbackHub, Everywhere], place: str, severity: Severity
 ) -> None:
@@ -308,6 +306,20 @@ def test_a_rewritten_history_is_told(
     assert codes(report, "EMB024", "EMB025", "EMB028") == [("EMB025", severity)]
     assert report.diff is not None
     assert report.diff.unknown_commit == old
+
+
+def test_a_commit_that_vanished_is_no_target(everywhere: tuple[LoopbackHub, Everywhere]) -> None:
+    """What the hub no longer has is an error that names it, before it is opened and afterwards."""
+    _, made = everywhere
+    old = made.commit({"config.json": b"{}"})
+    held = embaudit.open_snapshot(f"{REPO}@{old}")
+    made.commit({"README.md": b"# a model\n"})
+    made.repository.rewrite()
+
+    with pytest.raises(embaudit.TargetError, match=old):
+        embaudit.audit(f"{REPO}@{old}")
+    with pytest.raises(embaudit.SourceError, match="no such branch, tag or commit"):
+        embaudit.audit(held)
 
 
 def test_stale_pairs_are_told_by_hub_and_clone_alike(
@@ -389,7 +401,7 @@ def test_offline_says_what_the_cache_holds(
 def test_a_partial_cache_is_audited_for_what_it_has(
     everywhere: tuple[LoopbackHub, Everywhere], weights: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was not downloaded is told by the commit's own listing, and loads are predicted from what is there."""
+    """What was not downloaded is told from the commit's listing; loads are predicted from what is there."""
     _, made = everywhere
     whole = {
         **bert_settings(),
