@@ -28,7 +28,7 @@ from embaudit.model.facts import (
     UnreadableFile,
     ValueScans,
 )
-from embaudit.model.files import FileEntry, FileState, History, Lineage, Snapshot
+from embaudit.model.files import FileEntry, FileState, History, HoldingReader, Lineage, Snapshot
 from embaudit.model.limits import Limits
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.refs import is_commit
@@ -68,7 +68,13 @@ class Collector:
         )
 
     def _read(self, snapshot: Snapshot) -> Repository:
+        self._hold(snapshot)
         return read_repository(snapshot, self.limits, exact=self.depth is not Depth.HEADERS)
+
+    def _hold(self, snapshot: Snapshot) -> None:
+        """Have at hand what is read more than once: at depth full all is hashed and compared."""
+        if self.depth is Depth.FULL and isinstance(snapshot.reader, HoldingReader):
+            snapshot.reader.hold(snapshot.files)
 
     def _predict(self, repository: Repository) -> tuple[LoadPrediction, ...]:
         return tuple(ask_loader(repository, request) for request in self.loaders)
@@ -153,6 +159,7 @@ class Collector:
             yield Absent(kind=SnapshotDiff, reason=reason)
             yield Absent(kind=LoadChanges, reason=reason)
             return
+        self._hold(other)
         old, new, relation = _in_order(snapshot, other)
         yield diff_related(old, new, relation, depth=self.depth, limits=self.limits, progress=self.progress)
         yield self._load_changes(other, predictions, other_is_new=new is other)

@@ -244,6 +244,19 @@ class FarReader(Reader, Protocol):
         ...
 
 
+@runtime_checkable
+class HoldingReader(FarReader, Protocol):
+    """A far reader that can have whole files at hand on this disk, for whoever reads them more than once."""
+
+    def hold(self, paths: Iterable[str]) -> None:
+        """Have these files whole for the reads that follow; what cannot be had is left to its read.
+
+        Raises:
+            SourceError: If this disk has no room for them.
+        """
+        ...
+
+
 @attrs.frozen(kw_only=True)
 class FlaggedFile:
     """A file that a security scanner of the hub objects to.

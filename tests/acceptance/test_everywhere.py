@@ -266,10 +266,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def test_values_from_the_hub_are_those_of_the_folder(
     everywhere: Everywhere, hub: LoopbackHub, large: dict[str, bytes], depth: str
 ) -> None:
-    """Both depths tell what a folder tells: sampled for a small part of the bytes, full for a few times all.
-
-    At depth full a weight file is read for its digest, for its values, and to be held against the other one.
-    """
+    """Both depths tell what a folder tells: sampled for few of the bytes, full for each of them once."""
     targets = everywhere.targets(everywhere.commit(large))
     size = sum(len(data) for path, data in large.items() if "model" in path and "json" not in path)
 
@@ -285,4 +282,4 @@ def test_values_from_the_hub_are_those_of_the_folder(
     if depth == "sampled":
         assert sent < size / 10
     else:
-        assert size <= sent < 3.1 * size
+        assert size <= sent < 1.1 * size

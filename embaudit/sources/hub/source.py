@@ -6,11 +6,12 @@ what is asked of the hub, and how.
 
 from collections.abc import Iterable, Mapping
 
-from embaudit.model.files import CommitInfo, Lineage, Snapshot, Span
+from embaudit.model.files import CommitInfo, FileState, Lineage, Snapshot, Span
 from embaudit.model.limits import MIB
 from embaudit.sources.base import ListedSource
 from embaudit.sources.hub.api import HubApi
 from embaudit.sources.hub.beside import Beside
+from embaudit.sources.hub.held import HeldFiles
 from embaudit.sources.hub.history import read_last_commits, read_lineage
 from embaudit.sources.hub.ranges import Ranges
 from embaudit.sources.hub.reading import ThriftyReader, spans_by_path
@@ -41,6 +42,7 @@ class HubSource(ListedSource):
         self._ranges = Ranges(api.exchange, api.addresses, self._commit)
         self._thrifty = ThriftyReader(self._ranges.ask, api.limits.kept_bytes)
         self._beside = Beside(listed.files, beside)
+        self._held = HeldFiles(self._ranges.ask)
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         """The bytes of `path` from `start` (included) to `stop` (not included); some more are had along.
@@ -55,6 +57,8 @@ class HubSource(ListedSource):
         if start == stop:
             return b""
         data = self._beside.read(path, start, stop)
+        if data is None and self._held.has(path):
+            return super().read(path, start, stop)
         return self._thrifty.read(self._listed.files[path], start, stop) if data is None else data
 
     def fetch(self, spans: Iterable[Span]) -> None:
@@ -63,6 +67,16 @@ class HubSource(ListedSource):
         self._beside.fetch(spans)
         own = (span for span in spans if not self._beside.has(span.path))
         self._thrifty.fetch(spans_by_path(own, self._listed.files), self._listed.files)
+
+    def hold(self, paths: Iterable[str]) -> None:
+        """Have files whole on this disk for the reads that follow; what cannot be had is left to its read.
+
+        Raises:
+            SourceError: If this disk has no room for them.
+        """
+        own = (path for path in paths if path in self._listed.files and not self._beside.has(path))
+        present = (self._listed.files[path] for path in own)
+        self._held.hold(entry for entry in present if entry.state is FileState.PRESENT)
 
     def lineage(self, old: str, new: str) -> Lineage:
         """How two commits lie to one another; both are full hashes.
@@ -85,7 +99,7 @@ class HubSource(ListedSource):
         return read_last_commits(self._api, self._commit, known)
 
     def _fill(self, path: str, start: int, buffer: memoryview) -> None:
-        if self._beside.read_into(path, start, buffer):
+        if self._beside.read_into(path, start, buffer) or self._held.fill(path, start, buffer):
             return
         entry, stop = self._listed.files[path], start + len(buffer)
         kept = self._thrifty.kept(entry, start, stop)

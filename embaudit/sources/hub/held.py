@@ -1,0 +1,114 @@
+"""Whole files of the hub, each had once and held on this disk for reads to come, until the source is let go.
+
+For depth full, at which every byte is hashed, compared and looked through: without this it would travel once
+for each. The bytes lie in one temporary file without a name, so that nothing is left, whatever happens.
+"""
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from embaudit.errors import EmbauditError, SourceError
+from embaudit.model.files import FileEntry
+from embaudit.model.limits import MIB
+from embaudit.sources.base import shown
+from embaudit.sources.hub.windows import Window, pieces
+from embaudit.sources.local import OpenFile
+
+HOLDERS = 4
+"""Pieces under way at once; each is in memory until it is written."""
+
+PIECE_BYTES = 8 * MIB
+"""Bytes asked for at once."""
+
+Ask = Callable[[FileEntry, int, int], bytes]
+"""Gets the bytes of a file from a start (included) to a stop (not included) from the hub."""
+
+
+class HeldFiles:
+    """Files that are held. Safe to use from several threads.
+
+    Args:
+        ask: How bytes are had.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._disk: OpenFile | None = None
+        self._size = 0
+        self._starts: dict[str, int] = {}
+
+    def hold(self, entries: Iterable[FileEntry]) -> None:
+        """Have files whole. One that cannot be had is left to the read that wants it, which will say so.
+
+        Raises:
+            SourceError: If this disk has no room for them.
+        """
+        wanted = [entry for entry in entries if entry.size and entry.path not in self._starts]
+        if not wanted:
+            return
+        with ThreadPoolExecutor(HOLDERS, "embaudit-hold") as pool:
+            for entry in wanted:
+                size, start = entry.size or 0, self._reserve(entry.size or 0)
+                jobs = [(entry, start, piece) for piece in pieces(0, size, PIECE_BYTES)]
+                if all(pool.map(self._write, jobs)):
+                    self._starts[entry.path] = start
+
+    def has(self, path: str) -> bool:
+        """Whether a file is held."""
+        return path in self._starts
+
+    def fill(self, path: str, start: int, buffer: memoryview) -> bool:
+        """Whether a buffer could be filled with the bytes of a file from `start` on: whether it is held.
+
+        Raises:
+            SourceError: If this disk fails.
+        """
+        place = self._starts.get(path)
+        if place is None or self._disk is None:
+            return False
+        try:
+            return self._disk.fill(place + start, buffer) == len(buffer)
+        except OSError as error:
+            raise SourceError(
+                f"'{shown(path)}' could not be read from this disk: {error.strerror}"
+            ) from error
+
+    def _reserve(self, n_bytes: int) -> int:
+        with self._lock:
+            if self._disk is None:
+                self._disk = _nameless()
+            start, self._size = self._size, self._size + n_bytes
+            return start
+
+    def _write(self, job: tuple[FileEntry, int, Window]) -> bool:
+        entry, place, (start, stop) = job
+        try:
+            data = self._ask(entry, start, stop)
+        except EmbauditError:
+            return False
+        try:
+            self._put(place + start, data)
+        except OSError as error:
+            raise SourceError(
+                f"'{shown(entry.path)}' could not be held on this disk: {error.strerror}"
+            ) from error
+        return True
+
+    def _put(self, position: int, data: bytes) -> None:
+        if self._disk is None:
+            return
+        with self._lock:  # the position belongs to the descriptor
+            os.lseek(self._disk.descriptor, position, os.SEEK_SET)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._disk.descriptor, rest) :]
+
+
+def _nameless() -> OpenFile:
+    """A temporary file without a name."""
+    with tempfile.TemporaryFile() as file:
+        return OpenFile(os.dup(file.fileno()))
