@@ -177,7 +177,7 @@ def _open_on_hub(
         cached = describe_cached(repo_id, cache_dir, limits)
         if cached is None:
             raise
-        raise SourceError(f"{error}; {cached}") from None
+        raise type(error)(f"{error}; {cached}") from None
 
 
 def _check_online(repo_id: str, cache_dir: Path | None, limits: Limits) -> None:

@@ -385,6 +385,28 @@ def test_a_renamed_repository_is_found_by_its_old_name(hub: LoopbackHub) -> None
     )
 
 
+def test_a_name_comes_back(hub: LoopbackHub, repository: Repository) -> None:
+    """A repository that takes its first name again is there, and once it is deleted nothing leads to it."""
+    hub.rename("org/name", "org/other")
+    hub.rename("org/other", "org/name")
+
+    assert hub.find("org/name") is repository
+    assert hub.moved_to("org/other") == "org/name"
+    hub.delete("org/name")
+    assert ask(f"{hub.endpoint}/api/models/org/name").status == 401
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_name_that_is_taken_cannot_be_given(hub: LoopbackHub) -> None:
+    """Neither a new repository nor a rename drives out one that is there."""
+    hub.create("org/other")
+
+    with pytest.raises(ValueError, match="already"):
+        hub.rename("org/other", "org/name")
+    with pytest.raises(ValueError, match="already"):
+        hub.create("org/name")
+
+
 def test_a_name_that_is_taken_over_has_another_key(hub: LoopbackHub, repository: Repository) -> None:
     """A name that was left, by a rename or a deletion, may be taken, and `_id` tells."""
     hub.rename("org/name", "org/kept")

@@ -4,6 +4,7 @@
     HubSource               the bytes of its files and its history (source)
       Beside                what a snapshot opened before has of them
       ThriftyReader         what is kept, what is under way, what to ask for (reading, kept, windows)
+      HeldFiles             whole files on this disk, for depth full (held)
       Ranges                one span of one file, held against the listing (ranges)
       read_lineage, ...     commits (history)
     HubApi                  the addresses and the JSON that they answer with (api, documents)

@@ -14,7 +14,7 @@ import attrs
 
 from embaudit.errors import BudgetError, UnavailableError
 from embaudit.model.frozen import frozen_mapping
-from embaudit.model.limits import Limits
+from embaudit.model.limits import KIB, Limits
 from embaudit.sources.base import shown
 from embaudit.sources.hub import redaction
 from embaudit.sources.hub.addresses import origin_of, redirect_target
@@ -37,8 +37,6 @@ from embaudit.sources.hub.transport import (
     opened,
 )
 from embaudit.sources.metered import Meter
-
-KIB = 1024
 
 MOST_IN_FLIGHT = 16
 """Requests at the same time over one exchange; the clients keep 20 connections alive (httpx) or 10 a session
@@ -191,7 +189,8 @@ class Exchange:
         introduction = self._introduced()
         persistence = Persistence(self._patience)
         while True:
-            outcome = self._attempt(question, introduction)
+            with self._in_flight, persistence.attempt():
+                outcome = self._attempt(question, introduction)
             if isinstance(outcome, Answer):
                 return outcome
             given_up = persistence.wait_after(outcome)
@@ -208,16 +207,15 @@ class Exchange:
     def _attempt(self, question: _Question, introduction: Mapping[str, str]) -> Answer | Trouble:
         # The session is taken here, in the caller's thread: before 1.0 a session belongs to one thread.
         session = calling_session()
-        with self._in_flight:
-            try:
-                answer = run_within(
-                    self._patience.pace,
-                    lambda progress: self._follow(session, question, introduction, progress),
-                )
-            except SlowError as error:
-                return Trouble(reason=str(error))
-            except TransportError as error:
-                return Trouble(reason=str(error), lasting=error.lasting)
+        try:
+            answer = run_within(
+                self._patience.pace,
+                lambda progress: self._follow(session, question, introduction, progress),
+            )
+        except SlowError as error:
+            return Trouble(reason=str(error))
+        except TransportError as error:
+            return Trouble(reason=str(error), lasting=error.lasting)
         if answer.status >= _FIRST_FAILURE or answer.status in RETRIED:
             return _trouble_of(answer)
         return answer

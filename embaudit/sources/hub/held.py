@@ -7,13 +7,14 @@ for each. The bytes lie in one temporary file without a name, so that nothing is
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from embaudit.errors import EmbauditError, SourceError
+from embaudit.errors import WITHHELD, EmbauditError, SourceError
 from embaudit.model.files import FileEntry
 from embaudit.model.limits import MIB
 from embaudit.sources.base import shown
+from embaudit.sources.hub.reading import Ask
 from embaudit.sources.hub.windows import Window, pieces
 from embaudit.sources.local import OpenFile
 
@@ -22,9 +23,6 @@ HOLDERS = 4
 
 PIECE_BYTES = 8 * MIB
 """Bytes asked for at once."""
-
-Ask = Callable[[FileEntry, int, int], bytes]
-"""Gets the bytes of a file from a start (included) to a stop (not included) from the hub."""
 
 
 class HeldFiles:
@@ -44,6 +42,8 @@ class HeldFiles:
     def hold(self, entries: Iterable[FileEntry]) -> None:
         """Have files whole. One that cannot be had is left to the read that wants it, which will say so.
 
+        So are all that follow one that ends an audit: a hub that does not answer is not asked for every file.
+
         Raises:
             SourceError: If this disk has no room for them.
         """
@@ -54,7 +54,11 @@ class HeldFiles:
             for entry in wanted:
                 size, start = entry.size or 0, self._reserve(entry.size or 0)
                 jobs = [(entry, start, piece) for piece in pieces(0, size, PIECE_BYTES)]
-                if all(pool.map(self._write, jobs)):
+                try:
+                    is_whole = all(pool.map(self._write, jobs))
+                except WITHHELD:
+                    return
+                if is_whole:
                     self._starts[entry.path] = start
 
     def has(self, path: str) -> bool:
@@ -88,6 +92,8 @@ class HeldFiles:
         entry, place, (start, stop) = job
         try:
             data = self._ask(entry, start, stop)
+        except WITHHELD:
+            raise
         except EmbauditError:
             return False
         try:
@@ -109,6 +115,13 @@ class HeldFiles:
 
 
 def _nameless() -> OpenFile:
-    """A temporary file without a name."""
-    with tempfile.TemporaryFile() as file:
-        return OpenFile(os.dup(file.fileno()))
+    """A temporary file without a name.
+
+    Raises:
+        SourceError: If there is no folder that takes one.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            return OpenFile(os.dup(file.fileno()))
+    except OSError as error:
+        raise SourceError(f"no temporary file could be made on this disk: {error.strerror}") from error

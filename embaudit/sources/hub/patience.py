@@ -8,14 +8,14 @@ that many workers do not come back at the same moment. Nothing here sends a requ
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 
 import attrs
 
+from embaudit.model.limits import KIB
 from embaudit.sources.hub.deadline import Pace
-
-KIB = 1024
 
 TOO_MANY_REQUESTS = 429
 RETRIED = frozenset({408, TOO_MANY_REQUESTS, 500, 502, 503, 504})
@@ -95,12 +95,22 @@ class Trouble:
 
 
 class Persistence:
-    """The attempts of one request, counted from when it is made."""
+    """The attempts of one request, and the time that they and the waits between them have taken."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
-        self._started = time.monotonic()
+        self._spent = 0.0
         self._attempts = 0
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """One attempt, whose time counts; time in a queue before it does not: the hub is not asked then."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._spent += time.monotonic() - began
+            self._attempts += 1
 
     def wait_after(self, trouble: Trouble) -> str | None:
         """Wait as long as is fit before the next attempt.
@@ -108,16 +118,15 @@ class Persistence:
         Returns:
             None if there is to be another attempt; else, in words, why there is none, without having waited.
         """
-        self._attempts += 1
         if trouble.lasting:
             return "asking again would not help"
         if self._attempts >= self._patience.attempts:
             return f"attempts: {self._attempts}"
         wait = self._next_wait(trouble)
-        spent = time.monotonic() - self._started
-        if spent + wait > self._patience.ceiling:
-            return self._too_long(trouble, spent)
+        if self._spent + wait > self._patience.ceiling:
+            return self._too_long(trouble)
         time.sleep(wait)
+        self._spent += wait
         return None
 
     def _next_wait(self, trouble: Trouble) -> float:
@@ -127,9 +136,9 @@ class Persistence:
         # The jitter stays, so that workers who were told the same time do not all come at once.
         return trouble.asked_seconds + self._patience.margin + min(wait, self._patience.first_wait)
 
-    def _too_long(self, trouble: Trouble, spent: float) -> str:
+    def _too_long(self, trouble: Trouble) -> str:
         if trouble.asked_seconds is None:
-            return f"attempts: {self._attempts}, in {spent:.0f} seconds"
+            return f"attempts: {self._attempts}, in {self._spent:.0f} seconds"
         return (
             f"the server asks to wait {trouble.asked_seconds:.0f} seconds, and embaudit waits "
             f"{self._patience.ceiling:.0f} at most for one request: try again after that time"

@@ -18,6 +18,7 @@ import attrs
 
 from embaudit.errors import EmbauditError, NoContentError, UnavailableError
 from embaudit.model.files import FileEntry
+from embaudit.model.refs import is_commit
 from embaudit.sources.base import shown
 from embaudit.sources.hub.api import OK, Addresses, as_source_error
 from embaudit.sources.hub.exchange import Answer, Exchange
@@ -36,7 +37,6 @@ _DENIED, _EXPIRED = b"<Code>AccessDenied</Code>", b"expired"
 """S3 says of an object that is not there what it says of one that is not for the asker; so that files whose
 upload broke off answer 403 at a fresh address (https://github.com/huggingface/huggingface_hub/issues/4430)."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -240,7 +240,7 @@ def check_identity(headers: Mapping[str, str], entry: FileEntry, commit: str, wh
         UnavailableError: If it is another content.
     """
     said = headers.get("x-repo-commit", "")
-    if _COMMIT.fullmatch(said) and said != commit:
+    if is_commit(said) and said != commit:
         raise UnavailableError(f"{what}: asked for commit {commit}, the hub answers for {said}")
     size = headers.get("x-linked-size", "")
     if size.isdecimal() and size.isascii() and size.lstrip("0") != str(entry.size).lstrip("0"):

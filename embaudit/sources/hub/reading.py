@@ -7,17 +7,19 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import attrs
 
-from embaudit.errors import EmbauditError
+from embaudit.errors import WITHHELD, EmbauditError
 from embaudit.model.files import FileEntry, FileState, Span
+from embaudit.sources.hub.exchange import MOST_IN_FLIGHT
 from embaudit.sources.hub.kept import KeptBytes, content_key
 from embaudit.sources.hub.ranges import check_digest
 from embaudit.sources.hub.windows import LARGEST_RANGE, Window, coalesced, pieces, window_around
 
-WORKERS = 16
-"""Requests side by side: huggingface_hub keeps 20 connections open (2.4.0), and more would be opened anew."""
+WORKERS = MOST_IN_FLIGHT
+"""Spans that one fetch asks for side by side: more would only queue."""
 
 Ask = Callable[[FileEntry, int, int], bytes]
 """Gets the bytes of a file from a start (included) to a stop (not included) from the hub."""
@@ -49,8 +51,18 @@ class ThriftyReader:
         self._failed: dict[str, EmbauditError] = {}
 
     def kept(self, entry: FileEntry, start: int, stop: int) -> bytes | None:
-        """The bytes of a span if all of them are kept."""
-        return self._kept.get(content_key(entry), start, stop)
+        """The bytes of a span if all of them are kept.
+
+        Raises:
+            SourceError: If they are not, and the file could not be fetched beforehand; says why, once.
+            LimitError: Likewise.
+        """
+        with self._lock:
+            failed = self._failed.pop(entry.path, None)
+        data = self._kept.get(content_key(entry), start, stop)
+        if data is None and failed is not None:
+            raise failed  # It was asked for beforehand, with all retries: the answer is known.
+        return data
 
     def read(self, entry: FileEntry, start: int, stop: int) -> bytes:
         """The bytes of a span that is not empty and lies inside the file.
@@ -59,11 +71,7 @@ class ThriftyReader:
             SourceError: If they cannot be had.
             LimitError: If they take more than a limit allows.
         """
-        with self._lock:
-            failed = self._failed.pop(entry.path, None)
         data = self.kept(entry, start, stop)
-        if data is None and failed is not None:
-            raise failed  # It was asked for beforehand, with all retries: the answer is known.
         if data is None:
             data = self._read(entry, (start, stop), window_around(start, stop, entry.size or 0))
         if len(data) == entry.size:
@@ -73,35 +81,48 @@ class ThriftyReader:
     def fetch(self, wanted: Mapping[str, Iterable[Window]], entries: Mapping[str, FileEntry]) -> None:
         """Have spans kept, side by side, as far as there is room; a failure waits for the read that follows.
 
+        A file whose failure waits is not asked for again. What ends an audit ends this, too: a hub that does
+        not answer is not asked for every span.
+
         Args:
             wanted: Path to spans inside that file.
             entries: Path to file.
         """
+        with self._lock:
+            failed = frozenset(self._failed)
         windows = [
             (entries[path], piece)
             for path, spans in wanted.items()
+            if path not in failed
             for joined in coalesced(self._missing(entries[path], spans))
             for piece in pieces(*joined, LARGEST_RANGE)
         ]
         # Two files of one content are one: the same window of both is asked for once.
         once = {(content_key(entry), window): (entry, window) for entry, window in windows}
         fitting = list(_within(once.values(), self._most_bytes))
-        if not fitting:
+        given_up = threading.Event()
+        if len(fitting) <= 1:
+            for job in fitting:
+                self._try(given_up, job)
             return
         with ThreadPoolExecutor(min(WORKERS, len(fitting)), "embaudit-hub") as pool:
-            list(pool.map(self._try, fitting))
+            list(pool.map(partial(self._try, given_up), fitting))
 
     def _missing(self, entry: FileEntry, spans: Iterable[Window]) -> Iterable[Window]:
         for start, stop in spans:
             yield from self._kept.gaps(content_key(entry), start, stop)
 
-    def _try(self, job: tuple[FileEntry, Window]) -> None:
+    def _try(self, given_up: threading.Event, job: tuple[FileEntry, Window]) -> None:
         entry, window = job
+        if given_up.is_set():
+            return
         try:
             self._read(entry, window, window)
         except EmbauditError as error:
             with self._lock:
                 self._failed[entry.path] = error
+            if isinstance(error, WITHHELD):
+                given_up.set()
 
     def _read(self, entry: FileEntry, need: Window, window: Window) -> bytes:
         """The bytes of `need`, with those of `window` around it asked for along."""

@@ -195,7 +195,7 @@ def _httpx(name: str) -> _Library:
             request.url,
             headers=dict(request.headers),
             content=request.content,
-            # Writing and waiting for a free connection have no timeout of their own: the deadline is theirs.
+            # Writing, and waiting for a free connection, are given as long as reading.
             timeout=library.Timeout(request.read_seconds, connect=request.connect_seconds),
         )
         options: dict[str, Any] = {"stream": True, "follow_redirects": False}

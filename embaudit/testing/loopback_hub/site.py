@@ -86,10 +86,13 @@ class Site:
 
     def rename(self, old: str, new: str) -> None:
         """Rename a repository. The old name redirects to the new one until somebody takes it."""
+        if new in self._repositories:
+            raise ValueError(f"there is a repository {new} already")
         repository = self._repositories.pop(old)
         repository.repo_id = new
         self._moved = {name: new if target == old else target for name, target in self._moved.items()}
         self._moved[old] = new
+        self._moved.pop(new, None)  # it may have had this name before
         self._repositories[new] = repository
 
     def find(self, repo_id: str) -> Repository | None:

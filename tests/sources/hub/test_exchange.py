@@ -582,6 +582,30 @@ def test_requests_at_the_same_time_are_bounded(server: Server) -> None:
     assert exchange.meter.requests == len(answers)
 
 
+def test_waiting_for_a_place_spends_no_patience(server: Server) -> None:
+    """A request that queued longer than the ceiling behind others is repeated like any other."""
+    full = threading.Barrier(MOST_IN_FLIGHT + 1)
+
+    def slow(handler: Handler) -> None:
+        full.wait(CEILING)
+        time.sleep(1.5)
+        reply()(handler)
+
+    patience = attrs.evolve(QUICK, ceiling=1.0, grace_seconds=CEILING, read_seconds=CEILING)
+    exchange = server.exchange(patience=patience)
+    server.script["/slow"] = [slow]
+    with ThreadPoolExecutor(MOST_IN_FLIGHT) as pool:
+        busy = [
+            pool.submit(exchange.get, f"{server.hub}/slow", what="it", most=100)
+            for _ in range(MOST_IN_FLIGHT)
+        ]
+        full.wait(CEILING)
+        answer = server.get(reply(503), reply(), exchange=exchange)
+
+    assert answer.body == b"ok"
+    assert all(each.result().body == b"ok" for each in busy)
+
+
 def test_offline_is_a_target_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """huggingface_hub's own switch is obeyed before anything is sent, also if it is set after the start."""
     exchange = server.exchange()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from embaudit.errors import SourceError, UnavailableError
+from embaudit.errors import NoContentError, SourceError, UnavailableError
 from embaudit.model.files import FileEntry, HoldingReader
 from embaudit.sources.hub import held as held_module
 from embaudit.sources.hub import open_hub
@@ -54,7 +54,7 @@ def test_a_file_that_cannot_be_had_is_not_held(noise: Any) -> None:
 
     def ask(entry: FileEntry, start: int, stop: int) -> bytes:
         if entry.path == "a.bin":
-            raise UnavailableError("gone")
+            raise NoContentError("gone")
         return contents[entry.path][start:stop]
 
     held = HeldFiles(ask)
@@ -62,6 +62,33 @@ def test_a_file_that_cannot_be_had_is_not_held(noise: Any) -> None:
 
     assert [held.has(path) for path in PATHS] == [False, True, False]
     assert not held.fill("a.bin", 0, memoryview(bytearray(1)))
+
+
+def test_a_hub_that_does_not_answer_is_not_asked_for_every_file(noise: Any) -> None:
+    """What ends an audit ends the holding: the read that comes next says why."""
+    _, listed = entries(noise)
+    asked: list[str] = []
+
+    def ask(entry: FileEntry, _start: int, _stop: int) -> bytes:
+        asked.append(entry.path)
+        raise UnavailableError("no answer")
+
+    held = HeldFiles(ask)
+    held.hold(listed)
+
+    assert asked == ["a.bin"]
+    assert not any(held.has(path) for path in PATHS)
+
+
+def test_a_disk_without_a_temporary_folder_is_told(
+    noise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be held at all the error is one of embaudit's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    contents, listed = entries(noise)
+
+    with pytest.raises(SourceError, match="no temporary file could be made on this disk: No such file"):
+        HeldFiles(lambda entry, start, stop: contents[entry.path][start:stop]).hold(listed)
 
 
 def test_a_full_disk_is_told(noise: Any, monkeypatch: pytest.MonkeyPatch) -> None:

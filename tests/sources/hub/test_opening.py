@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from embaudit.errors import LimitError, SourceError, TargetError
+from embaudit.errors import LimitError, SourceError, TargetError, UnavailableError
 from embaudit.model.files import FarReader, FileState, History
 from embaudit.model.limits import Limits
 from embaudit.sources import MemorySource, open_snapshot
@@ -296,7 +296,7 @@ def test_a_network_that_fails_points_to_the_cache(hub: LoopbackHub, hub_cache: A
         open_snapshot("org/name", cache_dir=hub_cache.folder)
     assert "cache" not in str(caught.value)
     hub_cache.add("a" * 40, "config.json", b"{}")
-    with pytest.raises(SourceError, match=f"write cache:org/name@{'a' * 40}"):
+    with pytest.raises(UnavailableError, match=f"write cache:org/name@{'a' * 40}"):
         open_snapshot("org/name", cache_dir=hub_cache.folder)
 
 

@@ -18,6 +18,7 @@ from embaudit.sources.base import Source
 from embaudit.sources.hub import open_hub
 from embaudit.sources.hub import source as source_module
 from embaudit.sources.hub.patience import Patience
+from embaudit.sources.hub.reading import WORKERS
 from embaudit.sources.hub.windows import LARGEST_GAP, READ_AHEAD
 from embaudit.testing.loopback_hub import LoopbackHub, Meanwhile, Repository, Sparse, Status
 from embaudit.testing.source_contract import SourceContract
@@ -196,14 +197,45 @@ def test_a_failed_fetch_raises_where_it_is_read(
     """Fetching raises nothing; the read says why, without asking again; the next one tries anew."""
     hub.inject(Status(where=WEIGHTS, status=400, times=1))
 
-    snapshot.reader.fetch([Span(WEIGHTS, 0, 100), Span(OTHER, 0, 100)])
+    snapshot.reader.fetch([Span(WEIGHTS, 0, 100)])
+    snapshot.reader.fetch([Span(WEIGHTS, 0, 100), Span(WEIGHTS, 500_000, 500_100), Span(OTHER, 0, 100)])
     asked = len(hub.requests)
 
     assert snapshot.reader.read(OTHER, 0, 100) == contents[OTHER][:100]
     with pytest.raises(SourceError, match="400"):
         snapshot.reader.read(WEIGHTS, 0, 100)
-    assert len(hub.requests) == asked
+    assert len(hub.requests) == asked == 3
     assert snapshot.reader.read(WEIGHTS, 0, 100) == contents[WEIGHTS][:100]
+
+
+def test_a_failed_fetch_raises_where_a_buffer_is_filled(
+    hub: LoopbackHub, snapshot: Snapshot, contents: Contents
+) -> None:
+    """Tensor data that could not be fetched is not asked for again at once; the next one tries anew."""
+    hub.inject(Status(where=WEIGHTS, status=400, times=1))
+    buffer = bytearray(100)
+
+    snapshot.reader.fetch([Span(WEIGHTS, 0, 100)])
+    with pytest.raises(SourceError, match="400"):
+        snapshot.reader.read_into(WEIGHTS, 0, memoryview(buffer))
+
+    assert len(hub.requests) == 1
+    snapshot.reader.read_into(WEIGHTS, 0, memoryview(buffer))
+    assert buffer == contents[WEIGHTS][:100]
+
+
+def test_a_hub_that_does_not_answer_is_not_asked_for_every_span(
+    hub: LoopbackHub, repository: Repository, hasty: Patience
+) -> None:
+    """Once a request has failed for good a fetch begins no other, however many spans it was to have."""
+    repository.commit({f"{i}.json": b"{%d}" % i for i in range(4 * WORKERS)})
+    snapshot = open_hub("org/name", patience=hasty)
+    hub.forget()
+    hub.inject(Status(status=503, times=None))
+
+    snapshot.reader.fetch([Span(path, 0, 2) for path in snapshot.files])
+
+    assert len(hub.requests) <= WORKERS * hasty.attempts
 
 
 def test_threads_that_want_the_same_ask_once(
