@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from datetime import datetime, timezone
 
 import attrs
@@ -20,6 +21,7 @@ from embaudit.model.tensor_map import Depth, TensorMap
 from embaudit.report import AuditReport
 from embaudit.rules import ask_rules, without
 from embaudit.sources import open_snapshot
+from embaudit.sources.interrupts import interrupting_reads
 from embaudit.sources.metered import Meter, metered
 from embaudit.version import VERSION
 
@@ -70,7 +72,10 @@ def audit(  # noqa: PLR0913 - the public contract names them
     others = () if against is None else (_Opened.of(against, None, limits, beside=opened.snapshot),)
     snapshot = opened.snapshot
     collector = Collector(depth=depth, loaders=requests, limits=limits, progress=progress)
-    facts = collector.collect(snapshot, others[0].snapshot if others else None)
+    with ExitStack() as reading:
+        for each in (opened, *others):
+            reading.enter_context(interrupting_reads(each.snapshot.reader))
+        facts = collector.collect(snapshot, others[0].snapshot if others else None)
     findings, skipped = ask_rules(rules, facts)
     return AuditReport(
         target=_name_of(target, revision),

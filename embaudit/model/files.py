@@ -249,11 +249,16 @@ class HoldingReader(FarReader, Protocol):
     """A far reader that can have whole files at hand on this disk, for whoever reads them more than once."""
 
     def hold(self, paths: Iterable[str]) -> None:
-        """Have these files whole for the reads that follow; what cannot be had is left to its read.
+        """Have these files whole for the reads that follow; what cannot be had is left to its read."""
+        ...
 
-        Raises:
-            SourceError: If this disk has no room for them.
-        """
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A reader whose waits can be ended from another thread."""
+
+    def interrupt(self) -> None:
+        """Let every wait end, and read nothing any more: the program is to end."""
         ...
 
 

@@ -16,6 +16,7 @@ from embaudit.model.files import FarReader, FileKind, FileState, Snapshot, Span
 from embaudit.model.limits import DEFAULT_LIMITS, KIB, MIB, Limits
 from embaudit.reading.files import view_file
 from embaudit.reading.weight_names import read_index
+from embaudit.sources.interrupts import interrupting_reads
 
 SHARD_READERS = 16
 """Shards read at once: enough to hide the latency of a network, few enough for its connections to be kept."""
@@ -90,7 +91,7 @@ def _read_shards(
     shards: list[Checkpoint] = []
     n_tensors = 0
     heads = _predicted_heads(index)
-    with ThreadPoolExecutor(max_workers=SHARD_READERS) as pool:
+    with ThreadPoolExecutor(max_workers=SHARD_READERS) as pool, interrupting_reads(snapshot.reader):
         for start in range(0, len(paths), SHARD_GROUP):
             group = paths[start : start + SHARD_GROUP]
             if isinstance(snapshot.reader, FarReader):

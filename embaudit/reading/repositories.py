@@ -15,6 +15,7 @@ from embaudit.reading.checkpoints import head_of, read_checkpoint
 from embaudit.reading.declarations import read_declaration
 from embaudit.reading.files import whole_files
 from embaudit.reading.weight_names import checkpoint_names, index_paths, orphan_shards, read_indexes
+from embaudit.sources.interrupts import interrupting_reads
 
 UNREADABLE = (FormatError, LimitError, SourceError, TargetError)
 """What reading a file of the repository may raise: its fault, so a finding and not an exception."""
@@ -65,7 +66,7 @@ def _read_all(
     if not isinstance(snapshot.reader, FarReader):
         yield from map(read, names)
         return
-    with ThreadPoolExecutor(FAR_CHECKPOINTS) as pool:
+    with ThreadPoolExecutor(FAR_CHECKPOINTS) as pool, interrupting_reads(snapshot.reader):
         yield from pool.map(read, names)
 
 

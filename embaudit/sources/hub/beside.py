@@ -7,7 +7,7 @@ is held against them here, and a part of one is as good as that source.
 
 from collections.abc import Iterable, Mapping
 
-from embaudit.errors import SourceError
+from embaudit.errors import LimitError, SourceError
 from embaudit.model.files import FarReader, FileEntry, FileState, Reader, Snapshot, Span
 from embaudit.sources.hub.ranges import check_digest
 
@@ -41,7 +41,7 @@ class Beside:
         try:
             data = self._reader.read(twin, start, stop)
             self._check(path, data)
-        except SourceError as error:
+        except (SourceError, LimitError) as error:
             self._give_up(path, error)
             return None
         return data
@@ -58,7 +58,7 @@ class Beside:
         try:
             self._reader.read_into(twin, start, buffer)
             self._check(path, buffer)
-        except SourceError as error:
+        except (SourceError, LimitError) as error:
             self._give_up(path, error)
             return False
         return True
@@ -73,7 +73,7 @@ class Beside:
         if len(data) == self._files[path].size:
             check_digest(self._files[path], data)
 
-    def _give_up(self, path: str, error: SourceError) -> None:
+    def _give_up(self, path: str, error: SourceError | LimitError) -> None:
         """Leave a file to its own source: that a local copy is damaged or gone says nothing of the hub's.
 
         Raises:

@@ -17,6 +17,12 @@ Result = TypeVar("Result")
 
 THREAD_NAME = "embaudit, one request"
 """What a debugger calls the threads of this module."""
+LOOK_SECONDS = 0.25
+"""How often whoever waits looks whether it should go on."""
+
+
+class InterruptedWaitError(Exception):
+    """The work was abandoned because the program is to end."""
 
 
 class SlowError(Exception):
@@ -75,21 +81,24 @@ class Progress:
         return self._started + self._pace.allows(self._n_bytes) - time.monotonic()
 
 
-def run_within(pace: Pace, work: Callable[[Progress], Result]) -> Result:
-    """What `work` gives or raises, if it keeps the pace.
+def run_within(pace: Pace, work: Callable[[Progress], Result], interrupted: threading.Event) -> Result:
+    """What `work` gives or raises, if it keeps the pace and nobody sets `interrupted` meanwhile.
 
     The work runs in a daemon thread: one that hangs in a system call keeps neither the caller waiting nor the
     interpreter from ending.
 
     Raises:
         SlowError: If the pace was not kept.
+        InterruptedWaitError: If `interrupted` was set.
     """
     progress = Progress(pace)
     outcome: Future[Result] = Future()
     arguments = (outcome, work, progress)
     threading.Thread(target=_settle, args=arguments, name=THREAD_NAME, daemon=True).start()
     try:
-        while not wait((outcome,), timeout=max(0.0, progress.seconds_left())).done:
+        while not wait((outcome,), timeout=min(LOOK_SECONDS, max(0.0, progress.seconds_left()))).done:
+            if interrupted.is_set():
+                raise InterruptedWaitError
             if progress.seconds_left() <= 0:
                 raise SlowError(f"the answer takes too long: {pace}")
         return outcome.result()

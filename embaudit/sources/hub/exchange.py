@@ -18,8 +18,9 @@ from embaudit.model.limits import KIB, Limits
 from embaudit.sources.base import shown
 from embaudit.sources.hub import redaction
 from embaudit.sources.hub.addresses import origin_of, redirect_target
-from embaudit.sources.hub.deadline import Progress, SlowError, run_within
+from embaudit.sources.hub.deadline import InterruptedWaitError, Progress, SlowError, run_within
 from embaudit.sources.hub.patience import (
+    INTERRUPTED,
     PATIENCE,
     RETRIED,
     TOO_MANY_REQUESTS,
@@ -135,6 +136,11 @@ class Exchange:
         self._in_flight = threading.BoundedSemaphore(MOST_IN_FLIGHT)
         self._lock = threading.Lock()
         self._introduction: Mapping[str, str] | None = None
+        self._interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        """Let every wait end, and make no request any more: the program is to end."""
+        self._interrupted.set()
 
     def get(
         self,
@@ -187,9 +193,11 @@ class Exchange:
     def _ask(self, question: _Question) -> Answer:
         """The answer, after as many attempts as it takes."""
         introduction = self._introduced()
-        persistence = Persistence(self._patience)
+        persistence = Persistence(self._patience, self._interrupted)
         while True:
             with self._in_flight, persistence.attempt():
+                if self._interrupted.is_set():
+                    raise UnavailableError(f"{question.what}: {INTERRUPTED}; open the snapshot anew")
                 outcome = self._attempt(question, introduction)
             if isinstance(outcome, Answer):
                 return outcome
@@ -211,9 +219,12 @@ class Exchange:
             answer = run_within(
                 self._patience.pace,
                 lambda progress: self._follow(session, question, introduction, progress),
+                self._interrupted,
             )
         except SlowError as error:
             return Trouble(reason=str(error))
+        except InterruptedWaitError:
+            return Trouble(reason=INTERRUPTED, lasting=True)
         except TransportError as error:
             return Trouble(reason=str(error), lasting=error.lasting)
         if answer.status >= _FIRST_FAILURE or answer.status in RETRIED:

@@ -7,13 +7,14 @@ for each. The bytes lie in one temporary file without a name, so that nothing is
 import os
 import tempfile
 import threading
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from embaudit.errors import WITHHELD, EmbauditError, SourceError
 from embaudit.model.files import FileEntry
 from embaudit.model.limits import MIB
 from embaudit.sources.base import shown
+from embaudit.sources.hub.crew import Crew
 from embaudit.sources.hub.reading import Ask
 from embaudit.sources.hub.windows import Window, pieces
 from embaudit.sources.local import OpenFile
@@ -30,10 +31,12 @@ class HeldFiles:
 
     Args:
         ask: How bytes are had.
+        interrupt: Lets the waits inside `ask` end.
     """
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, interrupt: Callable[[], None]) -> None:
         self._ask = ask
+        self._crew = Crew(HOLDERS, "embaudit-hold", interrupt)
         self._lock = threading.Lock()
         self._disk: OpenFile | None = None
         self._size = 0
@@ -42,24 +45,21 @@ class HeldFiles:
     def hold(self, entries: Iterable[FileEntry]) -> None:
         """Have files whole. One that cannot be had is left to the read that wants it, which will say so.
 
-        So are all that follow one that ends an audit: a hub that does not answer is not asked for every file.
-
-        Raises:
-            SourceError: If this disk has no room for them.
+        So are all that follow one that ends an audit, since a hub that does not answer is not asked for every
+        file, and those that this disk has no room for: without being held, bytes travel more than once.
         """
-        wanted = [entry for entry in entries if entry.size and entry.path not in self._starts]
-        if not wanted:
-            return
-        with ThreadPoolExecutor(HOLDERS, "embaudit-hold") as pool:
-            for entry in wanted:
-                size, start = entry.size or 0, self._reserve(entry.size or 0)
-                jobs = [(entry, start, piece) for piece in pieces(0, size, PIECE_BYTES)]
-                try:
-                    is_whole = all(pool.map(self._write, jobs))
-                except WITHHELD:
-                    return
-                if is_whole:
-                    self._starts[entry.path] = start
+        for entry in entries:
+            size = entry.size or 0
+            if not size or entry.path in self._starts:
+                continue
+            try:
+                start = self._reserve(size)
+                self._crew.do(partial(self._write, entry, start), pieces(0, size, PIECE_BYTES))
+            except (*WITHHELD, OSError):
+                return
+            except EmbauditError:
+                continue
+            self._starts[entry.path] = start
 
     def has(self, path: str) -> bool:
         """Whether a file is held."""
@@ -88,21 +88,8 @@ class HeldFiles:
             start, self._size = self._size, self._size + n_bytes
             return start
 
-    def _write(self, job: tuple[FileEntry, int, Window]) -> bool:
-        entry, place, (start, stop) = job
-        try:
-            data = self._ask(entry, start, stop)
-        except WITHHELD:
-            raise
-        except EmbauditError:
-            return False
-        try:
-            self._put(place + start, data)
-        except OSError as error:
-            raise SourceError(
-                f"'{shown(entry.path)}' could not be held on this disk: {error.strerror}"
-            ) from error
-        return True
+    def _write(self, entry: FileEntry, place: int, piece: Window) -> None:
+        self._put(place + piece[0], self._ask(entry, *piece))
 
     def _put(self, position: int, data: bytes) -> None:
         if self._disk is None:
@@ -118,10 +105,7 @@ def _nameless() -> OpenFile:
     """A temporary file without a name.
 
     Raises:
-        SourceError: If there is no folder that takes one.
+        OSError: If there is no folder that takes one.
     """
-    try:
-        with tempfile.TemporaryFile() as file:
-            return OpenFile(os.dup(file.fileno()))
-    except OSError as error:
-        raise SourceError(f"no temporary file could be made on this disk: {error.strerror}") from error
+    with tempfile.TemporaryFile() as file:
+        return OpenFile(os.dup(file.fileno()))

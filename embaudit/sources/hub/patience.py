@@ -7,6 +7,7 @@ that many workers do not come back at the same moment. Nothing here sends a requ
 
 import random
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ class Patience:
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
     grace_seconds: float = 60.0
-    bytes_per_second: float = 8.0 * KIB
+    bytes_per_second: float = 32.0 * KIB
 
     @property
     def pace(self) -> Pace:
@@ -94,11 +95,21 @@ class Trouble:
     lasting: bool = False
 
 
-class Persistence:
-    """The attempts of one request, and the time that they and the waits between them have taken."""
+INTERRUPTED = "interrupted"
+"""Why there is no further attempt when the program is to end."""
 
-    def __init__(self, patience: Patience) -> None:
+
+class Persistence:
+    """The attempts of one request, and the time that they and the waits between them have taken.
+
+    Args:
+        patience: How much waiting the request is worth.
+        interrupted: Set when nobody wants the answer any more.
+    """
+
+    def __init__(self, patience: Patience, interrupted: threading.Event) -> None:
         self._patience = patience
+        self._interrupted = interrupted
         self._spent = 0.0
         self._attempts = 0
 
@@ -113,7 +124,7 @@ class Persistence:
             self._attempts += 1
 
     def wait_after(self, trouble: Trouble) -> str | None:
-        """Wait as long as is fit before the next attempt.
+        """Wait as long as is fit before the next attempt, or until an interrupt.
 
         Returns:
             None if there is to be another attempt; else, in words, why there is none, without having waited.
@@ -125,9 +136,8 @@ class Persistence:
         wait = self._next_wait(trouble)
         if self._spent + wait > self._patience.ceiling:
             return self._too_long(trouble)
-        time.sleep(wait)
         self._spent += wait
-        return None
+        return INTERRUPTED if self._interrupted.wait(wait) else None
 
     def _next_wait(self, trouble: Trouble) -> float:
         wait = self._patience.wait_after(self._attempts)

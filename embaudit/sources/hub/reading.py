@@ -6,20 +6,21 @@ Knows what is kept, what is under way and what to ask for; refuses to know how i
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 
 import attrs
 
 from embaudit.errors import WITHHELD, EmbauditError
 from embaudit.model.files import FileEntry, FileState, Span
+from embaudit.sources.hub.crew import Crew
 from embaudit.sources.hub.exchange import MOST_IN_FLIGHT
 from embaudit.sources.hub.kept import KeptBytes, content_key
 from embaudit.sources.hub.ranges import check_digest
 from embaudit.sources.hub.windows import LARGEST_RANGE, Window, coalesced, pieces, window_around
 
 WORKERS = MOST_IN_FLIGHT
-"""Spans that one fetch asks for side by side: more would only queue."""
+"""Spans that are asked for side by side: more would only queue."""
 
 Ask = Callable[[FileEntry, int, int], bytes]
 """Gets the bytes of a file from a start (included) to a stop (not included) from the hub."""
@@ -40,10 +41,12 @@ class ThriftyReader:
     Args:
         ask: How bytes are had.
         most_bytes: Bytes that are kept.
+        interrupt: Lets the waits inside `ask` end.
     """
 
-    def __init__(self, ask: Ask, most_bytes: int) -> None:
+    def __init__(self, ask: Ask, most_bytes: int, interrupt: Callable[[], None]) -> None:
         self._ask = ask
+        self._crew = Crew(WORKERS, "embaudit-hub", interrupt)
         self._most_bytes = most_bytes
         self._kept = KeptBytes(most_bytes)
         self._lock = threading.Lock()
@@ -105,8 +108,7 @@ class ThriftyReader:
             for job in fitting:
                 self._try(given_up, job)
             return
-        with ThreadPoolExecutor(min(WORKERS, len(fitting)), "embaudit-hub") as pool:
-            list(pool.map(partial(self._try, given_up), fitting))
+        self._crew.do(partial(self._try, given_up), fitting)
 
     def _missing(self, entry: FileEntry, spans: Iterable[Window]) -> Iterable[Window]:
         for start, stop in spans:

@@ -40,9 +40,9 @@ class HubSource(ListedSource):
         self._api = api
         self._commit = listed.commit or ""
         self._ranges = Ranges(api.exchange, api.addresses, self._commit)
-        self._thrifty = ThriftyReader(self._ranges.ask, api.limits.kept_bytes)
+        self._thrifty = ThriftyReader(self._ranges.ask, api.limits.kept_bytes, api.exchange.interrupt)
         self._beside = Beside(listed.files, beside)
-        self._held = HeldFiles(self._ranges.ask)
+        self._held = HeldFiles(self._ranges.ask, api.exchange.interrupt)
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         """The bytes of `path` from `start` (included) to `stop` (not included); some more are had along.
@@ -69,14 +69,14 @@ class HubSource(ListedSource):
         self._thrifty.fetch(spans_by_path(own, self._listed.files), self._listed.files)
 
     def hold(self, paths: Iterable[str]) -> None:
-        """Have files whole on this disk for the reads that follow; what cannot be had is left to its read.
-
-        Raises:
-            SourceError: If this disk has no room for them.
-        """
+        """Have files whole on this disk for the reads that follow; what cannot be had is left to its read."""
         own = (path for path in paths if path in self._listed.files and not self._beside.has(path))
         present = (self._listed.files[path] for path in own)
         self._held.hold(entry for entry in present if entry.state is FileState.PRESENT)
+
+    def interrupt(self) -> None:
+        """Let every wait end, and ask the hub for nothing any more: the program is to end."""
+        self._api.exchange.interrupt()
 
     def lineage(self, old: str, new: str) -> Lineage:
         """How two commits lie to one another; both are full hashes.

@@ -12,9 +12,9 @@ READ_AHEAD = 64 * KIB
 zip directory 14 KB; on a usual line 64 KiB take less time than the way to the hub and back."""
 LARGEST_GAP = 64 * KIB
 """Bytes between two spans that are had along rather than paid for with a second request."""
-LARGEST_RANGE = 32 * MIB
-"""Bytes asked for at once: what a connection that breaks costs. The largest shard index has 9 MB, the largest
-header that is read 25 MB."""
+LARGEST_RANGE = 16 * MIB
+"""Bytes asked for at once: what a connection that breaks costs. The largest shard index has 9 MB; the largest
+header that is read, 25 MB, takes two."""
 
 Window = tuple[int, int]
 """First byte and the byte after the last one."""

@@ -6,17 +6,26 @@ import threading
 
 import pytest
 
-from embaudit.sources.hub.deadline import AbandonedError, Pace, Progress, SlowError, run_within
+from embaudit.sources.hub.deadline import (
+    AbandonedError,
+    InterruptedWaitError,
+    Pace,
+    Progress,
+    SlowError,
+    run_within,
+)
 
 SHORT = Pace(grace_seconds=0.4, bytes_per_second=1000)
 LONG = Pace(grace_seconds=60, bytes_per_second=1000)
 CEILING = 30
 """Seconds after which a test that hangs is ended."""
+NEVER = threading.Event()
+"""Set by nobody."""
 
 
 def test_work_in_time_gives_its_result() -> None:
     """What the work gives is what the caller gets."""
-    assert run_within(LONG, lambda _progress: "done") == "done"
+    assert run_within(LONG, lambda _progress: "done", NEVER) == "done"
 
 
 def test_errors_of_the_work_reach_the_caller() -> None:
@@ -27,7 +36,7 @@ def test_errors_of_the_work_reach_the_caller() -> None:
         raise failure
 
     with pytest.raises(TimeoutError) as caught:
-        run_within(LONG, fail)
+        run_within(LONG, fail, NEVER)
 
     assert caught.value is failure
 
@@ -43,9 +52,24 @@ def test_work_that_hangs_is_left_behind() -> None:
 
     try:
         with pytest.raises(SlowError):
-            run_within(SHORT, hang)
+            run_within(SHORT, hang, NEVER)
 
         assert [thread.daemon for thread in threads] == [True]
+    finally:
+        released.set()
+
+
+def test_an_interrupt_ends_the_wait() -> None:
+    """Whoever waits for work that hangs is let go when the event is set, long before its grace is over."""
+    interrupted, released = threading.Event(), threading.Event()
+
+    def hang(_progress: Progress) -> None:
+        interrupted.set()
+        released.wait(CEILING)
+
+    try:
+        with pytest.raises(InterruptedWaitError):
+            run_within(LONG, hang, interrupted)
     finally:
         released.set()
 
@@ -60,7 +84,7 @@ def test_bytes_buy_time() -> None:
             progress.advance(1000)
         return 8000
 
-    assert run_within(SHORT, trickle) == 8000
+    assert run_within(SHORT, trickle, NEVER) == 8000
 
 
 def test_abandoned_work_ends_when_it_next_has_bytes() -> None:
@@ -78,7 +102,7 @@ def test_abandoned_work_ends_when_it_next_has_bytes() -> None:
             raise
 
     with pytest.raises(SlowError, match=r"0\.4 seconds and one for 1,000 bytes"):
-        run_within(SHORT, trickle)
+        run_within(SHORT, trickle, NEVER)
 
     assert ended.wait(CEILING)
 
@@ -89,7 +113,8 @@ def test_a_program_ends_while_work_hangs() -> None:
         "import threading\n"
         "from embaudit.sources.hub.deadline import Pace, SlowError, run_within\n"
         "try:\n"
-        "    run_within(Pace(grace_seconds=0.05, bytes_per_second=1), lambda _: threading.Event().wait())\n"
+        "    pace = Pace(grace_seconds=0.05, bytes_per_second=1)\n"
+        "    run_within(pace, lambda _: threading.Event().wait(), threading.Event())\n"
         "except SlowError:\n"
         "    print('slow')\n"
     )
