@@ -68,13 +68,13 @@ class Collector:
         )
 
     def _read(self, snapshot: Snapshot) -> Repository:
-        self._hold(snapshot)
-        return read_repository(snapshot, self.limits, exact=self.depth is not Depth.HEADERS)
-
-    def _hold(self, snapshot: Snapshot) -> None:
-        """Have at hand what is read more than once: at depth full all is hashed and compared."""
+        """The snapshot that is audited; at depth full all is had at hand: it is hashed, scanned, compared."""
         if self.depth is Depth.FULL and isinstance(snapshot.reader, HoldingReader):
             snapshot.reader.hold(snapshot.files)
+        return self._headers(snapshot)
+
+    def _headers(self, snapshot: Snapshot) -> Repository:
+        return read_repository(snapshot, self.limits, exact=self.depth is not Depth.HEADERS)
 
     def _predict(self, repository: Repository) -> tuple[LoadPrediction, ...]:
         return tuple(ask_loader(repository, request) for request in self.loaders)
@@ -159,23 +159,36 @@ class Collector:
             yield Absent(kind=SnapshotDiff, reason=reason)
             yield Absent(kind=LoadChanges, reason=reason)
             return
-        self._hold(other)
         old, new, relation = _in_order(snapshot, other)
-        yield diff_related(old, new, relation, depth=self.depth, limits=self.limits, progress=self.progress)
-        yield self._load_changes(other, predictions, other_is_new=new is other)
+        diff = diff_related(old, new, relation, depth=self.depth, limits=self.limits, progress=self.progress)
+        yield diff
+        yield self._load_changes(diff, {id(snapshot): predictions})
 
     def _load_changes(
-        self, other: Snapshot, predictions: tuple[LoadPrediction, ...], *, other_is_new: bool
+        self, diff: SnapshotDiff, known: Mapping[int, tuple[LoadPrediction, ...]]
     ) -> LoadChanges | Absent:
-        if not predictions:
+        """What becomes of every loader; `known` has what is predicted already, by the snapshot's identity.
+
+        What loaders do with the files that were downloaded of a commit says nothing of the commit, so it is
+        predicted anew for all of it.
+        """
+        if not self.loaders:
             return Absent(kind=LoadChanges, reason=_NO_LOADER)
+        if diff.not_at_hand or _lacks_files(diff.old) or _lacks_files(diff.new):
+            return Absent(kind=LoadChanges, reason="a download may lack files that its commit has")
         try:
-            others = self._predict(self._read(other))
+            olds, news = (
+                known.get(id(side)) or self._predict(self._headers(side)) for side in (diff.old, diff.new)
+            )
         except RefusedError as error:
             return Absent(kind=LoadChanges, reason=f"the other snapshot was withdrawn: {error}")
-        olds, news = (predictions, others) if other_is_new else (others, predictions)
         pairs = zip(olds, news, strict=True)
         return LoadChanges(changes=tuple(LoadChange(before=old, after=new) for old, new in pairs))
+
+
+def _lacks_files(snapshot: Snapshot) -> bool:
+    """Whether a file of its commit is known not to be at hand."""
+    return any(entry.state is FileState.ABSENT for entry in snapshot.files.values())
 
 
 _NO_LOADER = "no loader was asked about"

@@ -11,7 +11,7 @@ import pytest
 import embaudit
 from embaudit.collecting import MAX_DATED_FILES
 from embaudit.errors import SourceError
-from embaudit.model.files import CommitInfo, Lineage
+from embaudit.model.files import CommitInfo, Lineage, Snapshot
 from embaudit.model.findings import Finding, Severity
 from embaudit.sources import MemorySource, open_snapshot
 from embaudit.testing.repositories import (
@@ -239,6 +239,10 @@ def test_why_the_history_of_the_files_was_not_asked_is_told(tmp_path: Path, hist
 
 class BrokenHistory(MemorySource):
     """Files in memory whose history cannot be read."""
+
+    def at(self, commit: str) -> Snapshot:
+        """No other commit can be opened."""
+        raise SourceError(f"no commit {commit}")
 
     def lineage(self, old: str, new: str) -> Lineage:
         """The history of these two is not there."""

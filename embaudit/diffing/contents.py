@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import attrs
 
 from embaudit.errors import UNANSWERED, EmbauditError
-from embaudit.model.files import FileEntry, FileKind, FileState, Snapshot
+from embaudit.model.files import FarReader, FileEntry, FileKind, FileState, Snapshot
 from embaudit.model.limits import Limits
 from embaudit.model.tensor_map import Depth
 from embaudit.values import file_digest, git_blob_sha1
@@ -53,10 +53,12 @@ class Contents:
     def digest(self, entry: FileEntry, algorithm: Algorithm) -> str | None:
         """The digest of a file, or None if it is neither listed nor to be had at this depth.
 
-        At depth `full` a listed digest is a claim to be checked, not an answer: the bytes are read.
+        At depth `full` a listed digest is a claim to be checked, not an answer: the bytes are read. Those of
+        a hub are not, which computes its digests itself: they would travel for nothing else.
         """
         listed = listed_digest(entry, algorithm)
-        is_checked = self.depth is Depth.FULL and entry.state is FileState.PRESENT
+        is_near = not isinstance(self.snapshot.reader, FarReader)
+        is_checked = self.depth is Depth.FULL and entry.state is FileState.PRESENT and is_near
         if listed is not None and not is_checked:
             return listed
         key = (entry.path, algorithm)

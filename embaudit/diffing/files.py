@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 import attrs
 
+from embaudit.diffing.completing import Completed
 from embaudit.diffing.contents import Contents, common_algorithm, same_content
 from embaudit.model.diff import FileChange, FileRename
 from embaudit.model.files import FileEntry, Snapshot, kind_of
@@ -27,6 +28,7 @@ class FileDiff:
         modified: Files whose contents differ.
         renamed: Files that moved with the same content.
         uncompared: Paths in both whose equality could not be established.
+        not_at_hand: Paths that one snapshot lists, and that the commit of the other one may hold, too.
         notes: What could not be read.
     """
 
@@ -35,6 +37,7 @@ class FileDiff:
     modified: tuple[FileChange, ...] = ()
     renamed: tuple[FileRename, ...] = ()
     uncompared: tuple[str, ...] = ()
+    not_at_hand: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -44,28 +47,36 @@ class FileDiff:
         return frozenset(entries | {change.path for change in self.modified} | {*self.uncompared})
 
 
-def diff_files(old: Snapshot, new: Snapshot, depth: Depth, limits: Limits) -> FileDiff:
+def diff_files(before: Completed, after: Completed, depth: Depth, limits: Limits) -> FileDiff:
     """Compare the listings, and what has to be read to tell more.
 
+    What a snapshot does not list is gone from it, or new in the other one, only if it is whole.
     A file moved if the content of a removed file, and its size, are those of an added one; of several such,
     those of the same name are joined first, then by path, one to one. Empty files are never taken for moved.
     """
+    old, new = before.snapshot, after.snapshot
     olds = Contents(snapshot=old, depth=depth, limits=limits)
     news = Contents(snapshot=new, depth=depth, limits=limits)
     shared = sorted(old.files.keys() & new.files.keys())
     same = {path: same_content(old.files[path], new.files[path], olds, news) for path in shared}
-    removed = [old.files[path] for path in sorted(old.files.keys() - new.files.keys())]
-    added = [new.files[path] for path in sorted(new.files.keys() - old.files.keys())]
+    only_old = sorted(old.files.keys() - new.files.keys())
+    only_new = sorted(new.files.keys() - old.files.keys())
+    removed = [old.files[path] for path in only_old]
+    added = [new.files[path] for path in only_new]
     moves = sorted(_moves(removed, added, olds, news))
-    gone, come = {before for before, _ in moves}, {after for _, after in moves}
+    gone, come = {path for path, _ in moves}, {path for _, path in moves}
+    removed = [entry for entry in removed if entry.path not in gone]
+    added = [entry for entry in added if entry.path not in come]
+    unknown = [*([] if after.is_whole else removed), *([] if before.is_whole else added)]
     return FileDiff(
-        added=tuple(entry for entry in added if entry.path not in come),
-        removed=tuple(entry for entry in removed if entry.path not in gone),
+        added=tuple(added) if before.is_whole else (),
+        removed=tuple(removed) if after.is_whole else (),
         modified=tuple(file_change(old, new, path) for path in shared if same[path] is False),
         renamed=tuple(
             FileRename(old_path=before, new_path=after, kind=kind_of(after)) for before, after in moves
         ),
         uncompared=tuple(path for path in shared if same[path] is None),
+        not_at_hand=tuple(sorted(entry.path for entry in unknown)),
         notes=(*olds.problems, *news.problems),
     )
 

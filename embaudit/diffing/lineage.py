@@ -47,7 +47,7 @@ def relate(old: Snapshot, new: Snapshot) -> Relation:
     hold the newest commits of the hub, nor the hub those of a clone. Nothing is asked where a snapshot has
     no commit, or where the two are not of one repository.
     """
-    if old.commit is None or new.commit is None or not _of_one_repository(old, new):
+    if old.commit is None or new.commit is None or not of_one_repository(old, new):
         return Relation()
     if old.commit == new.commit:
         return Relation(lineage=Lineage())
@@ -65,7 +65,7 @@ def relate(old: Snapshot, new: Snapshot) -> Relation:
     return Relation(unknown_commit=told, notes=tuple(notes))
 
 
-def _of_one_repository(old: Snapshot, new: Snapshot) -> bool:
+def of_one_repository(old: Snapshot, new: Snapshot) -> bool:
     """Whether the two may be of one repository: the hub's keys decide, else the names that both have."""
     if old.hub is not None and new.hub is not None and old.hub.key and new.hub.key:
         return old.hub.key == new.hub.key

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 import attrs
 
+from embaudit.diffing.completing import completed
 from embaudit.diffing.documents import field_changes
 from embaudit.diffing.files import FileDiff, diff_files, file_change
 from embaudit.diffing.lineage import Relation, relate
@@ -43,6 +44,10 @@ def diff_snapshots(
     files of equal size are told apart by their headers, by sampled values, or at depth `full` by all their
     bytes, and are `uncompared` if that proves nothing. What cannot be read is a note, never an error.
 
+    A cache, and a folder that was downloaded into, need not hold all of their commit. What they lack is
+    looked up where the other snapshot is of the same repository and can tell, or in the cache's own listing
+    of the commit; else it is `not_at_hand`, and neither added nor removed.
+
     The commits between the two are those that a clone's or the hub's history tells; `lost_commits` are those
     that only `old` has, all of them if `new` is the older one.
 
@@ -74,9 +79,11 @@ def diff_related(
     progress: Callable[[int], None] | None,
 ) -> SnapshotDiff:
     """As `diff_snapshots`, for two snapshots of whose commits it is known already how they lie."""
-    files = diff_files(old, new, depth, limits)
+    before, after = completed(old, new), completed(new, old)
+    files = diff_files(before, after, depth, limits)
+    old, new = before.snapshot, after.snapshot
     comparison = WeightComparison(old=old, new=new, depth=depth, limits=limits, progress=progress)
-    weights = comparison.run(files.touched)
+    weights = comparison.run(files.touched, frozenset(files.not_at_hand))
     files = _with_proven(files, weights.differing, old, new)
     changes, document_notes = _diff_documents(old, new, (change.path for change in files.modified), limits)
     lineage = relation.lineage or Lineage()
@@ -88,6 +95,7 @@ def diff_related(
         modified=files.modified,
         renamed=files.renamed,
         uncompared=files.uncompared,
+        not_at_hand=files.not_at_hand,
         commits=lineage.ahead,
         lost_commits=lineage.behind,
         unknown_commit=relation.unknown_commit,

@@ -14,7 +14,7 @@ from embaudit.errors import UNANSWERED, EmbauditError
 from embaudit.formats.fields import quoted
 from embaudit.mapping import map_tensors
 from embaudit.model.checkpoint import Checkpoint
-from embaudit.model.files import FileKind, Snapshot, kind_of
+from embaudit.model.files import FileKind, HoldingReader, Snapshot, kind_of
 from embaudit.model.limits import Limits
 from embaudit.model.tensor_map import Depth, TensorMap
 from embaudit.model.weights import same_model_pairs
@@ -54,13 +54,16 @@ class WeightComparison:
     limits: Limits
     progress: Callable[[int], None] | None = None
 
-    def run(self, touched: AbstractSet[str]) -> WeightDiff:
-        """Compare every checkpoint that has a file among the paths that changed or may have changed."""
+    def run(self, touched: AbstractSet[str], not_at_hand: AbstractSet[str]) -> WeightDiff:
+        """Compare every checkpoint that has a file among the paths that changed or may have changed.
+
+        A file that the other snapshot may only lack at hand took nobody's place.
+        """
         tensors: list[TensorMap] = []
         differing: set[str] = set()
         notes: list[str] = []
-        olds = checkpoint_names(self.old, limits=self.limits)
-        news = checkpoint_names(self.new, limits=self.limits)
+        olds = self._names(self.old, not_at_hand)
+        news = self._names(self.new, not_at_hand)
         for left, right in _opponents(olds, news, touched):
             try:
                 exact = self.depth is not Depth.HEADERS
@@ -68,6 +71,8 @@ class WeightComparison:
                 after = read_checkpoint(self.new, right, self.limits, exact=exact)
                 if left == right and touched.isdisjoint({left, *before.files, *after.files}):
                     continue
+                self._hold(self.old, before)
+                self._hold(self.new, after)
                 tensors.append(self._map(before, after))
             except UNANSWERED:
                 raise
@@ -77,6 +82,15 @@ class WeightComparison:
             if left == right:
                 differing |= _differing_files(before, after, tensors[-1])
         return WeightDiff(tensors=tuple(tensors), differing=frozenset(differing), notes=tuple(notes))
+
+    def _names(self, snapshot: Snapshot, not_at_hand: AbstractSet[str]) -> tuple[str, ...]:
+        names = checkpoint_names(snapshot, limits=self.limits)
+        return tuple(name for name in names if name not in not_at_hand)
+
+    def _hold(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
+        """Have at hand what is read tensor by tensor: over a network each would be a request."""
+        if self.depth is Depth.FULL and isinstance(snapshot.reader, HoldingReader):
+            snapshot.reader.hold(checkpoint.files)
 
     def _map(self, old: Checkpoint, new: Checkpoint) -> TensorMap:
         return map_tensors(old, new, depth=self.depth, limits=self.limits, progress=self.progress)

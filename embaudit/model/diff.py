@@ -76,6 +76,8 @@ class SnapshotDiff:
         modified: Files whose contents differ, sorted by path.
         renamed: Files that moved with the same content.
         uncompared: Paths in both whose equality this depth could not establish (weights without a digest).
+        not_at_hand: Paths that one snapshot lists and the other one, which may have been downloaded in part,
+            does not: whether its commit holds them is not known.
         commits: The commits that `new` has and `old` has not, oldest first, where a source knows them.
         lost_commits: The commits that `old` has and `new` has not, oldest first: the history was rewritten,
             or the two are on different branches.
@@ -92,6 +94,7 @@ class SnapshotDiff:
     modified: tuple[FileChange, ...] = ()
     renamed: tuple[FileRename, ...] = ()
     uncompared: tuple[str, ...] = ()
+    not_at_hand: tuple[str, ...] = ()
     commits: tuple[CommitInfo, ...] = ()
     lost_commits: tuple[CommitInfo, ...] = ()
     unknown_commit: str | None = None

@@ -44,6 +44,8 @@ class FileState(str, enum.Enum):
     """A device, a socket, a pipe or a submodule: not a file."""
     REFUSED = "refused"
     """The hub lists it and gives it to nobody: the repository is disabled."""
+    ABSENT = "absent"
+    """A file of the commit that was not downloaded."""
 
     def __str__(self) -> str:
         return self.value
@@ -191,6 +193,17 @@ class Lineage:
 class History(Protocol):
     """A reader that also knows the commits of its repository."""
 
+    def at(self, commit: str) -> "Snapshot":
+        """Another commit of the repository, by its full hash.
+
+        Raises:
+            UnknownCommitError: If the repository has no such commit (any more).
+            TargetError: If it may not be opened.
+            SourceError: If it cannot be listed.
+            LimitError: If it is larger than a limit.
+        """
+        ...
+
     def lineage(self, old: str, new: str) -> Lineage:
         """How two commits, both 40 hex digits, lie to one another.
 
@@ -312,12 +325,15 @@ class CacheState:
     Attributes:
         other_commits: Other cached snapshots, oldest first by the time they were written.
         incomplete: Names of downloads that were interrupted (`blobs/*.incomplete`).
+        listed: Whether the cache has a listing of the whole commit: then what it lacks is `absent`, and else
+            unknown.
         absent: Files of the commit that the cache's own listing names and that were not downloaded.
         written: When a file was last put into this snapshot, ISO 8601; empty if that is not known.
     """
 
     other_commits: tuple[CommitInfo, ...] = ()
     incomplete: tuple[str, ...] = ()
+    listed: bool = False
     absent: tuple[FileEntry, ...] = ()
     written: str = ""
 

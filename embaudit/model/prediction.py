@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from embaudit.model.embedding_pipeline import EmbeddingPipeline
 from embaudit.model.frozen import FrozenMapping, frozen_mapping
 
 
@@ -103,6 +104,8 @@ class PredictedLoad:
         misread_keys: Tensors that come out with wrong values, by name.
         harmless_keys: Those of the missing and unexpected keys on which no embedding depends: poolers,
             heads, buffers. Sorted.
+        pipeline: What it makes of a text, apart from the weights; None where it refuses, and where embaudit
+            has not looked.
         dtype: Type in which the model computes (`float32`), or None if that is not known.
         silent: Whether the loader says nothing on its default log level although something goes wrong that
             is not harmless: it misreads tensors, leaves them at random values, or drops them. False where
@@ -128,6 +131,7 @@ class PredictedLoad:
     duplicate_keys: tuple[DuplicateKey, ...] = ()
     misread_keys: tuple[MisreadKey, ...] = ()
     harmless_keys: tuple[str, ...] = ()
+    pipeline: EmbeddingPipeline | None = None
     dtype: str | None = None
     silent: bool = False
     extrapolated: bool = False

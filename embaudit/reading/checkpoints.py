@@ -16,7 +16,7 @@ from embaudit.model.files import FarReader, FileKind, FileState, Snapshot, Span
 from embaudit.model.limits import DEFAULT_LIMITS, KIB, MIB, Limits
 from embaudit.reading.files import view_file
 from embaudit.reading.weight_names import read_index
-from embaudit.sources.interrupts import interrupting_reads
+from embaudit.sources.interrupts import done_by, interrupting_reads
 
 SHARD_READERS = 16
 """Shards read at once: enough to hide the latency of a network, few enough for its connections to be kept."""
@@ -96,7 +96,7 @@ def _read_shards(
             group = paths[start : start + SHARD_GROUP]
             if isinstance(snapshot.reader, FarReader):
                 snapshot.reader.fetch(Span(path, 0, heads[path]) for path in group)
-            shards.extend(pool.map(partial(_read_file, snapshot, limits, exact), group))
+            shards.extend(done_by(pool, partial(_read_file, snapshot, limits, exact), group))
             n_tensors += sum(len(shard.tensors) for shard in shards[start:])
             if n_tensors > limits.tensors:
                 problem = f"the shards hold {n_tensors} tensors or more, the limit is {limits.tensors}"

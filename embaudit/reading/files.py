@@ -21,6 +21,7 @@ _REMEDIES = {
     FileState.ESCAPING_LINK: "is a symbolic link out of the repository; put a copy in its place",
     FileState.UNREADABLE: "could not be opened; check its permissions",
     FileState.SPECIAL: "is not a regular file; put one in its place",
+    FileState.ABSENT: "is a file of the commit that was not downloaded; download it",
     FileState.REFUSED: "is given to nobody by the hub; ask the hub why the repository is closed",
 }
 

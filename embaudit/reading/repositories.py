@@ -15,7 +15,7 @@ from embaudit.reading.checkpoints import head_of, read_checkpoint
 from embaudit.reading.declarations import read_declaration
 from embaudit.reading.files import whole_files
 from embaudit.reading.weight_names import checkpoint_names, index_paths, orphan_shards, read_indexes
-from embaudit.sources.interrupts import interrupting_reads
+from embaudit.sources.interrupts import done_by, interrupting_reads
 
 UNREADABLE = (FormatError, LimitError, SourceError, TargetError)
 """What reading a file of the repository may raise: its fault, so a finding and not an exception."""
@@ -67,7 +67,7 @@ def _read_all(
         yield from map(read, names)
         return
     with ThreadPoolExecutor(FAR_CHECKPOINTS) as pool, interrupting_reads(snapshot.reader):
-        yield from pool.map(read, names)
+        yield from done_by(pool, read, names)
 
 
 def _read(snapshot: Snapshot, limits: Limits, exact: bool, name: str) -> Checkpoint | UnreadableFile:

@@ -215,6 +215,7 @@ def _diff(diff: SnapshotDiff) -> str:
         for each in diff.renamed
     ]
     files += [("not compared", _code(path), "") for path in diff.uncompared]
+    files += [("not at hand", _code(path), "") for path in diff.not_at_hand]
     fields = (
         (
             _code(change.file),

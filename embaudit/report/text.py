@@ -277,7 +277,8 @@ def _file_rows(diff: SnapshotDiff) -> list[tuple[str, ...]]:
         (">", f"{plain(each.old_path)} -> {plain(each.new_path)}", str(each.kind), "")
         for each in diff.renamed
     ]
-    return rows + [("?", plain(path), "not compared", "") for path in diff.uncompared]
+    rows += [("?", plain(path), "not compared", "") for path in diff.uncompared]
+    return rows + [("?", plain(path), "not at hand on both sides", "") for path in diff.not_at_hand]
 
 
 def _field(change: FieldChange) -> str:

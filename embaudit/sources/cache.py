@@ -328,6 +328,7 @@ def _state(
     return CacheState(
         other_commits=tuple(info for info in repo.commits if info.commit != commit),
         incomplete=tuple(name for name, _ in blobs if name.endswith(".incomplete")),
+        listed=bool(tree),
         absent=tuple(tree[path].as_entry(path) for path in sorted(tree) if path not in entries),
         written=next((info.date for info in repo.commits if info.commit == commit), ""),
     )

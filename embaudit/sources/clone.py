@@ -14,7 +14,7 @@ from pathlib import Path
 
 import attrs
 
-from embaudit.errors import SourceError
+from embaudit.errors import SourceError, TargetError, UnknownCommitError
 from embaudit.model.files import CommitInfo, FileEntry, FileState, Lineage, Snapshot, kind_of
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.sources.base import ListedSource, shown
@@ -72,11 +72,25 @@ class CloneSource(ListedSource):
         )
         self._git = git
         self._commit = commit
+        self._limits = limits
         self._unpacked = _Unpacked(git, limits.git_blob_bytes)
         self._blobs = {path: listed.blob for path, listed in listing.items() if listed.blob is not None}
         self._lfs = LocalFiles(
             {path: listed.lfs for path, listed in listing.items() if listed.lfs is not None}
         )
+
+    def at(self, commit: str) -> Snapshot:
+        """Another commit of the clone, by its full hash.
+
+        Raises:
+            UnknownCommitError: If the clone does not hold it.
+            SourceError: If the clone cannot be read.
+            LimitError: If a limit is exceeded.
+        """
+        try:
+            return CloneSource(self._git, commit, limits=self._limits).snapshot()
+        except TargetError as error:
+            raise UnknownCommitError(str(error), commit) from error
 
     def lineage(self, old: str, new: str) -> Lineage:
         """How two commits lie to one another; both are full hashes.

@@ -62,6 +62,11 @@ class MeteredHistory(MeteredReader):
     def __init__(self, reader: Reader, history: History, meter: Meter) -> None:
         super().__init__(reader, meter)
         self._history = history
+        self._meter = meter
+
+    def at(self, commit: str) -> Snapshot:
+        """As the history inside does; what is read of that commit is counted here, too."""
+        return _counted(self._history.at(commit), self._meter)
 
     def lineage(self, old: str, new: str) -> Lineage:
         """As the history inside does."""
@@ -93,7 +98,13 @@ def metered(snapshot: Snapshot) -> tuple[Snapshot, Meter]:
     if isinstance(reader, Metered):
         return snapshot, reader.meter
     meter = Meter()
-    counted = (
-        MeteredHistory(reader, reader, meter) if isinstance(reader, History) else MeteredReader(reader, meter)
-    )
-    return attrs.evolve(snapshot, reader=counted), meter
+    return _counted(snapshot, meter), meter
+
+
+def _counted(snapshot: Snapshot, meter: Meter) -> Snapshot:
+    reader = snapshot.reader
+    if reader is None or isinstance(reader, Metered):
+        return snapshot
+    if isinstance(reader, History):
+        return attrs.evolve(snapshot, reader=MeteredHistory(reader, reader, meter))
+    return attrs.evolve(snapshot, reader=MeteredReader(reader, meter))

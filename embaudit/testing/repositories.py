@@ -11,6 +11,8 @@ from typing import Any
 from embaudit.architectures import expected_model
 from embaudit.architectures.bert import BERT
 from embaudit.model.architecture import Role
+from embaudit.model.files import FileEntry
+from embaudit.model.frozen import JSON, FrozenMapping
 from embaudit.sources.memory import MemorySource
 
 VOCABULARY, HIDDEN, INTERMEDIATE, POSITIONS = 120, 32, 64, 48
@@ -145,12 +147,28 @@ def save_safetensors(tensors: Mapping[str, Any], path: Path) -> None:
 
 
 def cache_commit(
-    cache: Path, repo_id: str, commit: str, files: Mapping[str, bytes], *, ref: str | None = None
+    cache: Path,
+    repo_id: str,
+    commit: str,
+    files: Mapping[str, bytes],
+    *,
+    ref: str | None = None,
+    absent: Mapping[str, bytes] | None = FrozenMapping(),
 ) -> Path:
     """Lay out one commit in a Hugging Face cache with symbolic links, and point `ref` at it.
 
     The layout is that of huggingface_hub 2.4.0 (`file_download.py`): blobs named by their digest, sha256 for
-    what goes to LFS (as `MemorySource` has it) and the git blob id for others.
+    what goes to LFS (as `MemorySource` has it) and the git blob id for others; beside them the listing of the
+    commit (`_tree_cache.py`), which that version keeps of what `snapshot_download` fetched.
+
+    Args:
+        cache: The cache's folder.
+        repo_id: `org/name`.
+        commit: 40 hex digits.
+        files: Path to content, for what was downloaded.
+        ref: A branch or tag to point at the commit.
+        absent: Path to content, for what the commit has and was not downloaded; None if the cache has no
+            listing of the commit, as after downloads file by file.
 
     Returns:
         The snapshot folder.
@@ -167,7 +185,20 @@ def cache_commit(
         link.parent.mkdir(parents=True, exist_ok=True)
         depth = len(Path(path).parts) + 1
         link.symlink_to(Path(*[".."] * depth) / "blobs" / blob.name)
+    if absent is not None:
+        place = repository / "trees" / f"{commit}.json"
+        place.parent.mkdir(exist_ok=True)
+        entries = MemorySource({**files, **absent}).snapshot().files
+        tree = {path: _tree_row(entry) for path, entry in entries.items()}
+        place.write_text(json.dumps({"format_version": 1, "files": tree}))
     if ref is not None:
         (repository / "refs").mkdir(exist_ok=True)
         (repository / "refs" / ref).write_text(commit)
     return snapshot
+
+
+def _tree_row(entry: FileEntry) -> Mapping[str, JSON]:
+    """One file of a commit as `trees/<commit>.json` has it."""
+    if entry.sha256 is None:
+        return {"size": entry.size, "blob_id": entry.git_sha1}
+    return {"size": entry.size, "lfs_size": entry.size, "lfs_sha256": entry.sha256}

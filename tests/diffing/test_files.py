@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embaudit.diffing.completing import Completed
 from embaudit.diffing.files import FileDiff, diff_files
 from embaudit.model.files import FileEntry, FileState, Snapshot
 from embaudit.model.limits import Limits
@@ -38,7 +39,7 @@ def listed(files: Mapping[str, bytes], digests: bool) -> Snapshot:
 
 def diff(old: Snapshot, new: Snapshot, depth: Depth = Depth.HEADERS, **limits: int) -> FileDiff:
     """The stage under test."""
-    return diff_files(old, new, depth, Limits(**limits))
+    return diff_files(Completed(snapshot=old), Completed(snapshot=new), depth, Limits(**limits))
 
 
 def verdict(result: FileDiff, path: str) -> str:

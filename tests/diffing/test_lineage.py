@@ -33,6 +33,10 @@ class Told:
         """There are no files."""
         raise SourceError(f"{path}: {start}, {len(buffer)}")
 
+    def at(self, commit: str) -> Snapshot:
+        """No other commit can be opened."""
+        raise SourceError(f"no commit {commit}")
+
     def lineage(self, old: str, new: str) -> Lineage:
         """The answer."""
         self.asked.append((old, new))

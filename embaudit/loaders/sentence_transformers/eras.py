@@ -81,6 +81,12 @@ class SentenceTransformersEra(Era):
         refuses_no_modules: Whether an empty `modules.json` is an error.
         model2vec_names: Whether `StaticEmbedding` takes model2vec's name for the table.
         folds_vocabulary: Whether it also takes model2vec's mapping and token weights.
+        flags_stand_alone: Whether flags of Pooling that are absent are not set; before, that of the mean was.
+        tokenizer_has_length: Whether texts end where the tokenizer is told that they end.
+        last_token_if_causal: Whether a causal model without `modules.json` is pooled by its last token.
+        distrusts_activations: Whether activations that are not torch's are replaced by Tanh.
+        normalize_takes_settings: Whether Normalize has settings.
+        reads_truncate_dim: Whether the repository can say how many components are kept.
     """
 
     transformers: SpecifierSet
@@ -100,6 +106,12 @@ class SentenceTransformersEra(Era):
     refuses_no_modules: bool = False
     model2vec_names: bool = False
     folds_vocabulary: bool = False
+    flags_stand_alone: bool = False
+    tokenizer_has_length: bool = False
+    last_token_if_causal: bool = False
+    distrusts_activations: bool = False
+    normalize_takes_settings: bool = False
+    reads_truncate_dim: bool = False
 
 
 _SOURCE = "https://github.com/huggingface/sentence-transformers/blob/v{}/sentence_transformers/{}"
@@ -249,12 +261,17 @@ _5_4 = attrs.evolve(
     versions=">=5.4,<5.4.1",
     classes=m.by_paths(_TYPES_5_4),
     refuses_no_modules=True,
+    flags_stand_alone=True,
+    tokenizer_has_length=True,
+    last_token_if_causal=True,
+    reads_truncate_dim=True,
     sources=_sources("5.4.0", *_NEW_PLACES),
 )
 _5_4_1 = attrs.evolve(
     _5_4,
     versions=">=5.4.1,<6",
     classes=m.by_paths(_TYPES_5_4_1),
+    distrusts_activations=True,
     sources=_sources("5.4.1", *_NEW_PLACES, "base/modules/dense.py"),
 )
 _6_0 = attrs.evolve(
@@ -263,6 +280,7 @@ _6_0 = attrs.evolve(
     transformers=SpecifierSet(">=5.0.0,<6.0.0"),
     classes=m.by_paths_6(_TYPES_6),
     requirements=True,
+    normalize_takes_settings=True,
     sources=_sources("6.0.0", *_NEW_PLACES, "util/misc.py", "util/environment.py"),
 )
 _6_2 = attrs.evolve(

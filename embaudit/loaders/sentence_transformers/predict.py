@@ -30,15 +30,18 @@ from embaudit.loaders.sentence_transformers.loading import (
 )
 from embaudit.loaders.sentence_transformers.modules import Takes
 from embaudit.loaders.sentence_transformers.naming import check_names, name_loads
+from embaudit.loaders.sentence_transformers.pipelines import pipeline_of
 from embaudit.loaders.sentence_transformers.places import (
     places_of,
     resolve_class,
     routes_of,
     take_folder,
 )
+from embaudit.loaders.sentence_transformers.steps import unknown
 from embaudit.loaders.sentence_transformers.transformer import load_transformer
 from embaudit.loaders.transformers import TRANSFORMERS
 from embaudit.loaders.transformers.eras import TransformersEra
+from embaudit.model.embedding_pipeline import EmbeddingPipeline
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 
@@ -57,11 +60,13 @@ def predict(repository: Repository, setting: Setting[SentenceTransformersEra]) -
     weights = set(weights_beside(repository.snapshot))
     runs: list[_Run] = []
     plan = _Plan(steps=tuple(_steps(places_of(repository, setting.era))))
+    pipeline: EmbeddingPipeline | None = None
     for transformers, releases in beneath:
         sight = Sight(
             repository=repository, era=setting.era, transformers=transformers, releases=tuple(releases)
         )
-        loads = [_finished(weights, setting.era, load) for load in plan.loads(sight)]
+        pipeline = plan.pipeline(sight) if pipeline is None else pipeline
+        loads = [_finished(weights, pipeline, setting.era, load) for load in plan.loads(sight)]
         if runs and runs[-1].does(loads):
             runs[-1].extend(loads, releases)
         else:
@@ -124,10 +129,13 @@ def _pinned(versions: SpecifierSet) -> Iterator[Version]:
     yield from (version for version in named if versions.contains(version, prereleases=True))
 
 
-def _finished(weights: set[str], era: SentenceTransformersEra, load: PredictedLoad) -> PredictedLoad:
-    """The load with the weight files that it leaves alone, and where the era can be read."""
+def _finished(
+    weights: set[str], pipeline: EmbeddingPipeline, era: SentenceTransformersEra, load: PredictedLoad
+) -> PredictedLoad:
+    """The load with its pipeline, the weight files that it leaves alone, and where the era can be read."""
     return attrs.evolve(
         load,
+        pipeline=None if load.outcome is Outcome.REFUSED else pipeline,
         ignored_files=tuple(sorted(weights - set(load.files))),
         sources=tuple(dict.fromkeys((*era.sources, *load.sources))),
     )
@@ -159,6 +167,13 @@ class _Plan:
                 _guarded(check_config, sight),
             ]
         )
+
+    def pipeline(self, sight: Sight) -> EmbeddingPipeline:
+        """What the model makes of a text, which does not depend on transformers."""
+        ended = [step for step in self.steps if isinstance(step, PredictedLoad)]
+        if ended:
+            return unknown(" ".join(ended[0].reasons))
+        return pipeline_of(sight, [step for step in self.steps if isinstance(step, Place)])
 
     def _module(
         self, sight: Sight, place: Place, own: dict[Place, list[PredictedLoad]]

@@ -3,10 +3,10 @@
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from embaudit.sources.interrupts import interrupting
+from embaudit.sources.interrupts import done_by, interrupting
 
 Job = TypeVar("Job")
 
@@ -36,17 +36,9 @@ class Crew:
         Raises:
             Whatever `work` does.
         """
-        futures: list[Future[object]] = []
-        try:
-            with interrupting(self._interrupt):
-                pool = self._ready()
-                # One by one: what was given before an interrupt is cancelled below.
-                futures.extend(pool.submit(work, job) for job in jobs)
-                for future in futures:
-                    future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+        with interrupting(self._interrupt):
+            for _ in done_by(self._ready(), work, jobs):
+                pass
 
     def _ready(self) -> ThreadPoolExecutor:
         with self._lock:

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 import attrs
 
+from embaudit.sources.interrupts import LOOK_SECONDS
+
 Result = TypeVar("Result")
 
 THREAD_NAME = "embaudit, one request"
 """What a debugger calls the threads of this module."""
-LOOK_SECONDS = 0.25
-"""How often whoever waits looks whether it should go on."""
 
 
 class InterruptedWaitError(Exception):

@@ -1,20 +1,19 @@
 """Opening a repository on the hub at a revision: what it is, whether its files may be had, and their list."""
 
-from collections.abc import Mapping
-
 import attrs
 from huggingface_hub import constants
 
 from embaudit.errors import EmbauditError, TargetError
-from embaudit.model.files import FileEntry, HubState, Snapshot
+from embaudit.model.files import HubState, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
-from embaudit.model.refs import is_commit, is_repo_id
+from embaudit.model.refs import is_repo_id
 from embaudit.sources.base import shown
 from embaudit.sources.hub.api import Addresses, HubApi, NoRevisionError
 from embaudit.sources.hub.exchange import Exchange
 from embaudit.sources.hub.history import read_ref_names
-from embaudit.sources.hub.listing import Information, by_path, parse_information, parse_tree_page
+from embaudit.sources.hub.listing import Information
 from embaudit.sources.hub.patience import PATIENCE, Patience
+from embaudit.sources.hub.resolving import read_files, read_information
 from embaudit.sources.hub.source import HubSource
 from embaudit.sources.metered import Meter
 from embaudit.sources.near import near_names
@@ -72,25 +71,18 @@ def open_hub(
         repo_id=repo_id,
         revision=revision,
         commit=information.commit,
-        files=_files(api, information),
+        files=read_files(api, information),
         hub=information.state,
     )
     return HubSource(listed, api, beside=beside).snapshot()
 
 
 def _information(api: HubApi, revision: str) -> Information:
-    repo_id = api.addresses.repo_id
-    what = f"the listing of {repo_id}"
-    answer = api.get(api.addresses.info(revision), what)
     try:
-        document = api.sound(answer, what)
+        return read_information(api, revision)
     except NoRevisionError:
-        hint = _near(api, revision)
+        repo_id, hint = api.addresses.repo_id, _near(api, revision)
         raise TargetError(f"{repo_id} has no revision '{shown(revision)}' on the hub{hint}") from None
-    information = parse_information(document, repo_id, redirected=answer.redirected)
-    if is_commit(revision) and information.commit != revision:
-        raise document["sha"].wrong(f"the commit asked for, {revision}")
-    return information
 
 
 def _near(api: HubApi, revision: str) -> str:
@@ -118,12 +110,3 @@ def _check_access(api: HubApi) -> None:
     answer = api.get(api.addresses.auth_check(), what)
     if answer.status in _FORBIDDEN:
         raise api.refusal(answer, what)
-
-
-def _files(api: HubApi, information: Information) -> Mapping[str, FileEntry]:
-    what = f"the listing of {api.addresses.repo_id}"
-    if information.files is not None:
-        return by_path(information.files, what, api.limits)
-    pages = api.pages(api.addresses.tree(information.commit), what)
-    entries = (entry for page in pages for entry in parse_tree_page(page))
-    return by_path((entry for entry in entries if entry is not None), what, api.limits)

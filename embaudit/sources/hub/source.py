@@ -6,15 +6,19 @@ what is asked of the hub, and how.
 
 from collections.abc import Iterable, Mapping
 
+import attrs
+
+from embaudit.errors import UnknownCommitError
 from embaudit.model.files import CommitInfo, FileState, Lineage, Snapshot, Span
 from embaudit.model.limits import MIB
 from embaudit.sources.base import ListedSource
-from embaudit.sources.hub.api import HubApi
+from embaudit.sources.hub.api import HubApi, NoRevisionError
 from embaudit.sources.hub.beside import Beside
 from embaudit.sources.hub.held import HeldFiles
 from embaudit.sources.hub.history import read_last_commits, read_lineage
 from embaudit.sources.hub.ranges import Ranges
 from embaudit.sources.hub.reading import ThriftyReader, spans_by_path
+from embaudit.sources.hub.resolving import read_files, read_information
 from embaudit.sources.hub.windows import pieces
 from embaudit.sources.metered import Meter
 
@@ -77,6 +81,25 @@ class HubSource(ListedSource):
     def interrupt(self) -> None:
         """Let every wait end, and ask the hub for nothing any more: the program is to end."""
         self._api.exchange.interrupt()
+
+    def at(self, commit: str) -> Snapshot:
+        """Another commit of the repository, by its full hash, with one request or, if it is very large, more.
+
+        Raises:
+            UnknownCommitError: If the hub does not have it (any more).
+            TargetError: If the hub refuses.
+            SourceError: If there is no sound answer.
+            LimitError: If it takes more than a limit allows.
+        """
+        try:
+            information = read_information(self._api, commit)
+        except NoRevisionError as error:
+            raise UnknownCommitError(str(error), commit) from error
+        files = read_files(self._api, information)
+        listed = attrs.evolve(
+            self._listed, revision=commit, commit=commit, files=files, hub=information.state, reader=None
+        )
+        return HubSource(listed, self._api).snapshot()
 
     def lineage(self, old: str, new: str) -> Lineage:
         """How two commits lie to one another; both are full hashes.
