@@ -25,6 +25,7 @@ from embaudit.model.facts import (
     LoadChange,
     LoadChanges,
     Loads,
+    OnHub,
     UnreadableFile,
     ValueScans,
 )
@@ -159,6 +160,7 @@ class Collector:
             yield Absent(kind=SnapshotDiff, reason=reason)
             yield Absent(kind=LoadChanges, reason=reason)
             return
+        yield from _hub_facts(other, is_target=False)
         old, new, relation = _in_order(snapshot, other)
         diff = diff_related(old, new, relation, depth=self.depth, limits=self.limits, progress=self.progress)
         yield diff
@@ -196,6 +198,7 @@ _NO_LOADER = "no loader was asked about"
 
 def _repository_facts(repository: Repository) -> Iterator[Fact | Absent]:
     yield repository.snapshot
+    yield from _hub_facts(repository.snapshot, is_target=True)
     yield repository.declaration
     yield repository.weights
     for name in repository.weights.checkpoints:
@@ -207,6 +210,11 @@ def _repository_facts(repository: Repository) -> Iterator[Fact | Absent]:
         else:
             # Told of the snapshot already: EMB006, EMB007, EMB021.
             yield Absent(kind=Checkpoint, reason=f"{name} is not at hand")
+
+
+def _hub_facts(snapshot: Snapshot, *, is_target: bool) -> Iterator[OnHub]:
+    if snapshot.hub is not None:
+        yield OnHub(snapshot=snapshot, hub=snapshot.hub, is_target=is_target)
 
 
 def _history_facts(snapshot: Snapshot, found: Iterable[Fact | Absent]) -> Iterator[Fact | Absent]:

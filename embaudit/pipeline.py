@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import datetime, timezone
+from typing import TypeVar
 
 import attrs
 
@@ -89,10 +90,10 @@ def audit(  # noqa: PLR0913 - the public contract names them
         tool_version=VERSION,
         files=snapshot.files,
         declaration=facts.one(Declaration) or Declaration(),
-        checkpoints={checkpoint.name: checkpoint for checkpoint in facts.every(Checkpoint)},
+        checkpoints={each.name: _detached(each) for each in facts.every(Checkpoint)},
         mappings=facts.every(TensorMap),
         loads=facts.every(LoadPrediction),
-        diff=facts.one(SnapshotDiff),
+        diff=_detached_diff(facts.one(SnapshotDiff)),
         findings=findings,
         skipped=skipped,
         cost=_cost((opened, *others), time.perf_counter() - began),
@@ -118,6 +119,18 @@ class _Opened:
         if isinstance(target, Snapshot):
             return cls(snapshot, meter, meter.requests, meter.bytes_read)
         return cls(snapshot, meter, 0, 0)
+
+
+Read = TypeVar("Read", Checkpoint, Snapshot)
+
+
+def _detached(value: Read) -> Read:
+    """The same without its reader: a report is kept, sent to other processes, and holds nothing open."""
+    return attrs.evolve(value, reader=None)
+
+
+def _detached_diff(diff: SnapshotDiff | None) -> SnapshotDiff | None:
+    return diff and attrs.evolve(diff, old=_detached(diff.old), new=_detached(diff.new))
 
 
 def _cost(every: Iterable[_Opened], seconds: float) -> Cost:

@@ -319,3 +319,16 @@ def test_files_of_other_programs_raise_no_alarm() -> None:
 
     assert report.worst is embaudit.Severity.INFO
     assert "EMB101" not in codes(report)
+
+
+def test_a_report_travels_to_another_process(tmp_path: Path) -> None:
+    """A pool of processes gives back reports equal to its own; nothing in one is open."""
+    old = cache_commit(tmp_path, "org/name", OLD, repository(model=None))
+    new = cache_commit(tmp_path, "org/name", NEW, repository(), ref="main")
+
+    report = embaudit.audit(new, against=old, depth="full", loaders="tei==1.5.0")
+    again = pickle.loads(pickle.dumps(report))
+
+    assert again == report
+    assert all(checkpoint.reader is None for checkpoint in report.checkpoints.values())
+    assert again.render("html") == report.render("html")

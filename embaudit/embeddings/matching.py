@@ -59,9 +59,7 @@ def match_rows(expected: Matrix, observed: Matrix, loose: Mask) -> Matched:
     return Matched(order=order if bool((order != np.arange(len(order))).any()) else None)
 
 
-def _match_along_a_line(
-    expected: Matrix, observed: Matrix, loose: Rows, order: Rows
-) -> tuple[Rows, Rows]:
+def _match_along_a_line(expected: Matrix, observed: Matrix, loose: Rows, order: Rows) -> tuple[Rows, Rows]:
     """Pair loose rows by their rank along a line; writes `order`, and gives what is left of both sides."""
     width = min(expected.shape[1], observed.shape[1])
     line = np.random.default_rng(_LINE_SEED).standard_normal(width)

@@ -87,9 +87,7 @@ def measure(expected: Matrix, observed: Matrix, order: Rows | None = None) -> Me
         measured["expected_part"][rows], measured["observed_part"][rows] = left_norm, right_norm
         measured["l2"][rows] = _norms(left - right)
         measured["projection"][rows] = _dots(left, right) / _divisors(left_norm**2)
-        left /= _divisors(left_norm)[:, np.newaxis]
-        right /= _divisors(right_norm)[:, np.newaxis]
-        measured["chord"][rows] = _norms(left - right)
+        measured["chord"][rows] = _norms(_directions(left, left_norm) - _directions(right, right_norm))
     whole = norms(expected)
     return Measures(
         **measured,
@@ -104,6 +102,11 @@ def norms(matrix: Matrix) -> Floats:
     for rows in row_blocks(*matrix.shape):
         result[rows] = _norms(matrix[rows].astype(np.float64))
     return result
+
+
+def _directions(rows: Floats, norm: Floats) -> Floats:
+    directions: Floats = rows / _divisors(norm)[:, np.newaxis]
+    return directions
 
 
 def _norms(rows: Floats) -> Floats:

@@ -156,14 +156,17 @@ def _with_lengths(found: _Found, measures: Measures) -> _Found:
     """Which side was normalised, or the common factor, of the rows that agree."""
     expected_unit = _are_unit(measures.expected_part[found.agrees])
     observed_unit = _are_unit(measures.observed_part[found.agrees])
-    if expected_unit != observed_unit:
-        return attrs.evolve(found, normalized=Side.OBSERVED if observed_unit else Side.EXPECTED)
+    unit_side = Side.OBSERVED if observed_unit else Side.EXPECTED
     factors = measures.projection[found.agrees]
     factor = float(np.median(factors))
     # The factor of a row is off by no more than the row itself.
     allowed = 2.0 * max(float(found.left[found.agrees].max()), noise_limit(DType.FLOAT32))
     common = bool((np.abs(factors / factor - 1.0) <= allowed).all())
-    return attrs.evolve(found, scale=factor if common else None)
+    return attrs.evolve(
+        found,
+        scale=factor if common else None,
+        normalized=None if expected_unit == observed_unit else unit_side,
+    )
 
 
 def _are_unit(norms: Floats) -> bool:

@@ -56,6 +56,10 @@ float32 the next coarser type is 2^13 away, so that there is room for 10 times m
 only 2^3 apart: the border lies between what each was seen to do, at 2^-8 of a row's length, and 2^-4, cosine
 0.998, is the most that is called rounding at all."""
 
+LEAST_STORED = 2.0**-4
+"""Share of `u` that rounding moves a row by at least, as a whole: errors spread evenly over half a step leave
+0.3 to 0.6 `u`. A row that is nearer than this was not rounded to the type, however its numbers lie."""
+
 SCALED_GRID_STEPS = 255
 """Steps of a grid of 8 bits, from its lowest to its highest number."""
 SYMMETRIC_STEPS = 127
@@ -68,7 +72,6 @@ GRID_ROWS = 64
 LEAST_GRID_NUMBERS = 16
 """Numbers of a row below which a grid says nothing: a few numbers lie on some grid by chance."""
 
-_CAST_TYPES = tuple(UNIT_ROUNDOFF)
 _EVERY_GRADE = tuple(
     Rounding(dtype=dtype, kind=kind)
     for kind in (RoundingKind.CAST, RoundingKind.STORED)
@@ -103,7 +106,7 @@ def rounding_of(
     Returns:
         None if no type explains that distance.
     """
-    graded = _graded(pairs, exact=exact)
+    graded = _graded(pairs, distance, exact=exact)
     if graded is not None:
         return graded
     if distance > LARGEST_NOISE:
@@ -114,14 +117,22 @@ def rounding_of(
     return None if dtype is None else Rounding(dtype=dtype, kind=RoundingKind.COMPUTED)
 
 
-def _graded(pairs: Callable[[], Iterable[tuple[Floats, Floats]]], *, exact: bool) -> Rounding | None:
+def _graded(
+    pairs: Callable[[], Iterable[tuple[Floats, Floats]]], distance: float, *, exact: bool
+) -> Rounding | None:
     """The first grade and type that holds for every number; each block rules some out."""
-    left = [grade for grade in _EVERY_GRADE if exact or grade.kind is not RoundingKind.CAST]
+    left = [grade for grade in _EVERY_GRADE if _is_possible(grade, distance, exact=exact)]
     for expected, observed in pairs():
         left = [grade for grade in left if _HOLDS[grade.kind](expected, observed, grade.dtype)]
         if not left:
             return None
     return left[0]
+
+
+def _is_possible(grade: Rounding, distance: float, *, exact: bool) -> bool:
+    if grade.kind is RoundingKind.CAST:
+        return exact
+    return grade.dtype is DType.FLOAT32 or distance >= LEAST_STORED * UNIT_ROUNDOFF[grade.dtype]
 
 
 def rounded(numbers: Floats, dtype: DType) -> Floats:

@@ -8,7 +8,7 @@ import attrs
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
-from embaudit.model.files import CommitInfo, Snapshot
+from embaudit.model.files import CommitInfo, HubState, Snapshot
 from embaudit.model.frozen import frozen_mapping
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.tensor_map import TensorMap
@@ -26,6 +26,21 @@ class WeightFiles:
 
     checkpoints: tuple[str, ...] = ()
     orphan_shards: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class OnHub:
+    """A snapshot of the hub, with what the hub says of it.
+
+    Attributes:
+        snapshot: The snapshot; its `hub` is there.
+        hub: What the hub says.
+        is_target: Whether it is what is audited, and not what that is compared with.
+    """
+
+    snapshot: Snapshot
+    hub: HubState
+    is_target: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +152,7 @@ class LoadChanges:
 Fact = (
     Snapshot
     | Declaration
+    | OnHub
     | WeightFiles
     | Checkpoint
     | UnreadableFile

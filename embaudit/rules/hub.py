@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from embaudit.model.facts import UnreadableFile
+from embaudit.model.facts import OnHub, UnreadableFile
 from embaudit.model.files import FileKind, FileState, FlaggedFile, Snapshot
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.words import plural
@@ -16,46 +16,46 @@ _UNSAFE = {"unsafe"}
 
 
 @rule("EMB020", Severity.INFO)
-def access_is_gated(snapshot: Snapshot) -> Iterator[Observation]:
+def access_is_gated(on: OnHub) -> Iterator[Observation]:
     """Access to the repository has to be asked for.
 
     The hub shows its listing to everybody and gives its files to accounts that have asked, and that the
     owner or a form has let in. A service or a pipeline needs a token of such an account, and stops working
     when the owner withdraws the access.
     """
-    if snapshot.hub is None or not snapshot.hub.gated:
+    if not on.hub.gated:
         return
-    by_hand = snapshot.hub.gated == "manual"
+    by_hand = on.hub.gated == "manual"
     yield Observation(
         message=(
-            f"Files are given to accounts with access only, which"
+            f"{_of(on)}Files are given to accounts with access only, which"
             f" {'the owner grants one by one' if by_hand else 'is granted to whoever asks'}."
         ),
-        where=Where(field="gated"),
-        evidence={"gated": snapshot.hub.gated, "repo_id": snapshot.hub.repo_id},
+        where=_where(on, "gated"),
+        evidence={"gated": on.hub.gated, "repo_id": on.hub.repo_id},
         remedy="Give pipelines a token of an account that has access, or a copy of the files.",
     )
 
 
 @rule("EMB021", Severity.ERROR)
-def repository_is_disabled(snapshot: Snapshot) -> Iterator[Observation]:
+def repository_is_disabled(on: OnHub) -> Iterator[Observation]:
     """The hub has closed the repository.
 
     It is still listed, and its files are given to nobody, with whatever token: nothing can be downloaded
     any more, and only what is in caches still works.
     """
-    refused = [entry.path for entry in snapshot.files.values() if entry.state is FileState.REFUSED]
-    if refused or (snapshot.hub is not None and snapshot.hub.disabled):
+    refused = [entry.path for entry in on.snapshot.files.values() if entry.state is FileState.REFUSED]
+    if refused or on.hub.disabled:
         yield Observation(
-            message="The hub has closed the repository and gives its files to nobody.",
-            where=Where(field="disabled"),
+            message=f"{_of(on)}The hub has closed the repository and gives its files to nobody.",
+            where=_where(on, "disabled"),
             evidence={"refused": listed(refused)},
             remedy="Find out why it was closed before you go on using copies of it.",
         )
 
 
 @rule("EMB022", Severity.WARNING)
-def scanners_object(snapshot: Snapshot) -> Iterator[Observation]:
+def scanners_object(on: OnHub) -> Iterator[Observation]:
     """The hub's security scanners object to a file.
 
     Several scanners look at every commit on the hub: for malware, and for what a pickle imports. An error
@@ -63,23 +63,21 @@ def scanners_object(snapshot: Snapshot) -> Iterator[Observation]:
     scans of the commit are not finished. A scanner's word is no proof either way: what the file's own pickle
     names is told by EMB114, from its bytes.
     """
-    if snapshot.hub is None:
-        return
-    flagged = sorted(snapshot.hub.flagged, key=lambda each: not _is_weights(snapshot, each))
-    yield from map(_flagged, flagged[:MAX_LISTED])
+    flagged = sorted(on.hub.flagged, key=lambda each: not _is_weights(on.snapshot, each))
+    yield from (_flagged(on, each) for each in flagged[:MAX_LISTED])
     if len(flagged) > MAX_LISTED:
         others = flagged[MAX_LISTED:]
         yield Observation(
-            message=f"The hub's scanners object to {plural(len(others), 'more file')}.",
-            where=Where(field="security"),
+            message=f"{_of(on)}The hub's scanners object to {plural(len(others), 'more file')}.",
+            where=_where(on, "security"),
             evidence={"files": listed(each.path for each in others)},
             remedy=_SCAN_REMEDY,
             severity=max(map(_severity, others)),
         )
-    if snapshot.hub.scans_done is False:
+    if on.hub.scans_done is False:
         yield Observation(
-            message="The hub's security scans of this commit are not finished.",
-            where=Where(field="security"),
+            message=f"{_of(on)}The hub's security scans of this commit are not finished.",
+            where=_where(on, "security"),
             evidence={"scans_done": False},
             remedy="Ask again later.",
             severity=Severity.INFO,
@@ -98,9 +96,9 @@ def _severity(flagged: FlaggedFile) -> Severity:
     return Severity.ERROR if flagged.level.lower() in _UNSAFE else Severity.WARNING
 
 
-def _flagged(flagged: FlaggedFile) -> Observation:
+def _flagged(on: OnHub, flagged: FlaggedFile) -> Observation:
     return Observation(
-        message=f"The hub's scanners call `{flagged.path}` {flagged.level or 'suspect'}.",
+        message=f"{_of(on)}The hub's scanners call `{flagged.path}` {flagged.level or 'suspect'}.",
         where=Where(path=flagged.path),
         evidence={"level": flagged.level},
         remedy=_SCAN_REMEDY,
@@ -109,7 +107,7 @@ def _flagged(flagged: FlaggedFile) -> Observation:
 
 
 @rule("EMB023", Severity.WARNING)
-def repository_was_renamed(snapshot: Snapshot) -> Iterator[Observation]:
+def repository_was_renamed(on: OnHub) -> Iterator[Observation]:
     """The hub answers under another id than the one that was asked for.
 
     The repository was renamed or given to another owner, and the hub leads from the old name to the new
@@ -118,13 +116,13 @@ def repository_was_renamed(snapshot: Snapshot) -> Iterator[Observation]:
     (https://unit42.paloaltonetworks.com/model-namespace-reuse/). Information where only the case of letters
     differs.
     """
-    hub = snapshot.hub
-    if hub is None or hub.repo_id == hub.asked_id:
+    hub = on.hub
+    if hub.repo_id == hub.asked_id:
         return
     same_but_for_case = hub.repo_id.casefold() == hub.asked_id.casefold()
     yield Observation(
         message=f"`{hub.asked_id}` is the repository `{hub.repo_id}` today.",
-        where=Where(field="repo_id"),
+        where=_where(on, "repo_id"),
         evidence={
             "asked_id": hub.asked_id,
             "repo_id": hub.repo_id,
@@ -139,6 +137,15 @@ def repository_was_renamed(snapshot: Snapshot) -> Iterator[Observation]:
 def _owner(repo_id: str) -> str:
     """The owner in an id; the hub's first models have none."""
     return repo_id.rpartition("/")[0].casefold()
+
+
+def _of(on: OnHub) -> str:
+    """Of which snapshot something is told, where there are two."""
+    return "" if on.is_target else "Of the snapshot compared with: "
+
+
+def _where(on: OnHub, field: str) -> Where:
+    return Where(field=field if on.is_target else f"against.{field}")
 
 
 @rule("EMB027", Severity.ERROR)

@@ -19,6 +19,7 @@ from embaudit.model.facts import (
     LoadChange,
     LoadChanges,
     Loads,
+    OnHub,
     UnreadableFile,
     ValueScans,
     WeightFiles,
@@ -182,6 +183,13 @@ def on_hub(files: Any = (), **state: Any) -> Any:
     """A snapshot of `org/name` on the hub, at commit B of its main branch."""
     told = {"repo_id": "org/name", "asked_id": "org/name", "key": "1", **state}
     return make_snapshot(files, source="hub", repo_id=told["asked_id"], commit=COMMIT_B, hub=HubState(**told))
+
+
+def answered(*args: Any, is_target: bool = True, **fields: Any) -> OnHub:
+    """The same as the fact of which rules about the hub are asked."""
+    snapshot = on_hub(*args, **fields)
+    assert snapshot.hub is not None
+    return OnHub(snapshot=snapshot, hub=snapshot.hub, is_target=is_target)
 
 
 def on_disk(source: str = "cache", **fields: Any) -> Any:
@@ -450,23 +458,28 @@ CASES = (
     Case("EMB015", "only settings changed", (a_diff(modified=(a_file_change("config.json"),)),)),
     Case("EMB016", "a file could not be read", (a_diff(notes=("a.bin is damaged",)),), ((W, "notes"),)),
     Case("EMB016", "everything was compared", (a_diff(),)),
-    Case("EMB020", "access is granted by hand", (on_hub(gated="manual"),), ((N, "gated"),)),
-    Case("EMB020", "access is granted to whoever asks", (on_hub(gated="auto"),), ((N, "gated"),)),
-    Case("EMB020", "everybody has access", (on_hub(),)),
-    Case("EMB020", "not the hub", (cached(),)),
-    Case("EMB021", "the hub says so", (on_hub(disabled=True),), ((E, "disabled"),)),
+    Case("EMB020", "access is granted by hand", (answered(gated="manual"),), ((N, "gated"),)),
+    Case("EMB020", "access is granted to whoever asks", (answered(gated="auto"),), ((N, "gated"),)),
+    Case("EMB020", "everybody has access", (answered(),)),
+    Case("EMB021", "the hub says so", (answered(disabled=True),), ((E, "disabled"),)),
     Case(
         "EMB021",
         "the hub refuses files",
-        (on_hub((make_entry("config.json", state=FileState.REFUSED),)),),
+        (answered((make_entry("config.json", state=FileState.REFUSED),)),),
         ((E, "disabled"),),
     ),
-    Case("EMB021", "the repository is open", (on_hub(("config.json",)),)),
+    Case(
+        "EMB021",
+        "the one compared with is closed",
+        (answered(disabled=True, is_target=False),),
+        ((E, "against.disabled"),),
+    ),
+    Case("EMB021", "the repository is open", (answered(("config.json",)),)),
     Case(
         "EMB022",
         "one file is unsafe, another suspicious",
         (
-            on_hub(
+            answered(
                 ("a.py", "pytorch_model.bin"),
                 flagged=(
                     FlaggedFile(path="a.py", level="suspicious"),
@@ -479,17 +492,21 @@ CASES = (
     Case(
         "EMB022",
         "a word that is not known, for a file that is not listed",
-        (on_hub(flagged=(FlaggedFile(path="gone.bin", level="odd"),)),),
+        (answered(flagged=(FlaggedFile(path="gone.bin", level="odd"),)),),
         ((W, "gone.bin"),),
     ),
-    Case("EMB022", "the scans are not finished", (on_hub(scans_done=False),), ((N, "security"),)),
-    Case("EMB022", "the scans found nothing", (on_hub(scans_done=True),)),
-    Case("EMB022", "the hub does not tell of scans", (on_hub(),)),
-    Case("EMB022", "not the hub", (cached(),)),
-    Case("EMB023", "another name", (on_hub(asked_id="old/name", redirected=True),), ((W, "repo_id"),)),
-    Case("EMB023", "the same name in other case", (on_hub(asked_id="Org/Name"),), ((N, "repo_id"),)),
-    Case("EMB023", "the name that was asked for", (on_hub(),)),
-    Case("EMB023", "not the hub", (cached(),)),
+    Case("EMB022", "the scans are not finished", (answered(scans_done=False),), ((N, "security"),)),
+    Case("EMB022", "the scans found nothing", (answered(scans_done=True),)),
+    Case("EMB022", "the hub does not tell of scans", (answered(),)),
+    Case("EMB023", "another name", (answered(asked_id="old/name", redirected=True),), ((W, "repo_id"),)),
+    Case(
+        "EMB023",
+        "another name of the one compared with",
+        (answered(asked_id="old/name", is_target=False),),
+        ((W, "against.repo_id"),),
+    ),
+    Case("EMB023", "the same name in other case", (answered(asked_id="Org/Name"),), ((N, "repo_id"),)),
+    Case("EMB023", "the name that was asked for", (answered(),)),
     Case(
         "EMB024",
         "two keys under one name",
@@ -1472,7 +1489,7 @@ def test_flagged_files_stay_bounded_and_weights_come_first() -> None:
     flagged.append(FlaggedFile(path="pytorch_model.bin", level="caution"))
     files = [each.path for each in flagged]
 
-    findings, _ = ask_rules([RULES["EMB022"]], Facts(known=(on_hub(files, flagged=tuple(flagged)),)))
+    findings, _ = ask_rules([RULES["EMB022"]], Facts(known=(answered(files, flagged=tuple(flagged)),)))
 
     assert len(findings) == MAX_LISTED + 1
     assert "pytorch_model.bin" in {finding.where.path for finding in findings}

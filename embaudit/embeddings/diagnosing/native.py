@@ -28,7 +28,9 @@ ACTIVATION_FIELDS = ("hidden_act", "hidden_activation", "activation", "activatio
 _REFUSED = ("auto_map", "quantization_config", "quantization")
 """Fields without which the model is another: code of its own, packed weights."""
 
-_LEFT_OUT = re.compile(r"_.*|(torch_)?dtype|.*(attn|experts)_implementation|use_kernels?|transformers_version")
+_LEFT_OUT = re.compile(
+    r"_.*|(torch_)?dtype|.*(attn|experts)_implementation|use_kernels?|transformers_version"
+)
 """Fields that a repository has no say in here: attention kernels can be names of code on a hub."""
 
 
@@ -70,6 +72,7 @@ def build_model(
     field = activation_field(config)
     if activation and field is not None:
         fields[field] = activation
+    fields["use_cache"] = False
     with _quiet():
         try:
             made = CONFIG_MAPPING[fields.pop("model_type")](**fields)

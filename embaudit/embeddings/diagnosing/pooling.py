@@ -93,7 +93,9 @@ def _apply(layer: DenseLayer, tensors: Mapping[str, Tensor], vectors: Tensor) ->
         raise TargetError(f"{layer.path} has the activation {layer.activation!r}, which is not built here")
     weight = tensors.get("linear.weight")
     if weight is None or weight.shape[-1] != vectors.shape[-1]:
-        raise TargetError(f"the weights of {layer.path} do not take vectors of {vectors.shape[-1]} components")
+        raise TargetError(
+            f"the weights of {layer.path} do not take vectors of {vectors.shape[-1]} components"
+        )
     bias = tensors.get("linear.bias") if layer.bias else None
     given = functional.linear(vectors, weight.to(vectors), None if bias is None else bias.to(vectors))
     given = activation(given)

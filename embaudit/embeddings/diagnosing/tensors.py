@@ -4,6 +4,7 @@ Knows bytes and layouts, through embaudit's own readers; nothing is unpickled. R
 makes of the names.
 """
 
+import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -64,27 +65,15 @@ def _moved(tensor: TensorInfo, key: MisreadKey | None) -> TensorInfo:
     if key is None:
         return tensor
     stop = key.byte_read + tensor.stop - tensor.start
-    return _at(tensor, key.byte_read, stop)
-
-
-def _at(tensor: TensorInfo, start: int, stop: int) -> TensorInfo:
-    return TensorInfo(
-        name=tensor.name,
-        dtype=tensor.dtype,
-        shape=tensor.shape,
-        stride=tensor.stride,
-        storage_offset=tensor.storage_offset,
-        storage=tensor.storage,
-        file=tensor.file,
-        start=start,
-        stop=stop,
-    )
+    return attrs.evolve(tensor, start=key.byte_read, stop=stop, byte_order="little")
 
 
 def _read(tensor: TensorInfo, reader: Reader, workspace: Workspace) -> Tensor:
     dtype = getattr(torch, str(tensor.dtype), None)
     if dtype is None or dtype.itemsize * tensor.n_elements != tensor.n_bytes:
-        raise TargetError(f"`{tensor.name}` holds elements of {tensor.dtype}, which no model is run with here")
+        raise TargetError(
+            f"`{tensor.name}` holds elements of {tensor.dtype}, which no model is run with here"
+        )
     content = np.empty(tensor.n_bytes, np.uint8)
     place = 0
     for words in iterate_words(tensor, reader, workspace):

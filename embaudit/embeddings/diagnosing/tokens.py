@@ -92,7 +92,9 @@ def read_tokenizer(snapshot: Snapshot, limits: Limits) -> TokenizerFile:
         LimitError: If it is too large or nests too deep.
     """
     if TOKENIZER not in snapshot.files:
-        raise TargetError(f"the repository has no `{TOKENIZER}`, and texts are tokenized by nothing else here")
+        raise TargetError(
+            f"the repository has no `{TOKENIZER}`, and texts are tokenized by nothing else here"
+        )
     read_document(snapshot, TOKENIZER, limits)  # refuses what is too large or too deep
     view = view_file(snapshot, TOKENIZER)
     document = json.loads(view.read(0, view.size))

@@ -1,0 +1,125 @@
+"""What vectors are made of: one commit's files, its settings, and the pipeline that it declares.
+
+Knows which repositories can be run here, and why others cannot. Refuses to run anything.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from embaudit.embeddings.diagnosing.declared import declared_pipeline
+from embaudit.embeddings.diagnosing.tokens import TokenizerFile, read_tokenizer
+from embaudit.errors import TargetError
+from embaudit.loaders import ask_loader, parse_loader
+from embaudit.model.checkpoint import Checkpoint
+from embaudit.model.embedding_pipeline import EmbeddingPipeline
+from embaudit.model.files import Snapshot
+from embaudit.model.frozen import JSON
+from embaudit.model.limits import Limits
+from embaudit.model.prediction import LoadPrediction, Outcome
+from embaudit.model.repository import Repository
+from embaudit.model.weights import preferred_weights
+from embaudit.reading import read_repository
+from embaudit.sources import open_snapshot
+
+REFERENCE = "sentence-transformers==6.2.0"
+"""Whose vectors are the reference: what the settings of a repository mean is what it makes of them."""
+
+MOST_WEIGHT_FILES = 4
+"""Other weight files of the repository that are tried."""
+
+_MODULES_RUN = {"Transformer", "Pooling", "Dense", "Normalize"}
+"""Modules of sentence-transformers that are built here."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Material:
+    """One commit.
+
+    Attributes:
+        repository: Its files and the headers of its weight files.
+        pipeline: What it declares.
+        weights: The weight file that loaders open first.
+        others: Weight files beside it that may hold the same model.
+        tokenizer: Its `tokenizer.json`.
+    """
+
+    repository: Repository
+    pipeline: EmbeddingPipeline
+    weights: str
+    others: tuple[str, ...]
+    tokenizer: TokenizerFile
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The commit's files."""
+        return self.repository.snapshot
+
+    @property
+    def config(self) -> Mapping[str, JSON]:
+        """The content of `config.json`."""
+        return self.repository.declaration.config
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """The header of a weight file."""
+        return self.repository.checkpoints[name]
+
+    def predict(self, loader: str) -> LoadPrediction:
+        """What a loader would do with it."""
+        return ask_loader(self.repository, parse_loader(loader))
+
+
+def read_material(
+    target: str | os.PathLike[str] | Snapshot, limits: Limits, *, revision: str | None = None
+) -> Material:
+    """Everything that vectors of a repository are made of, the tensors themselves left in their files.
+
+    Raises:
+        TargetError: If the target is not found, or is a repository that is not run here: a model without
+            `tokenizer.json`, weights that do not fill the model, modules or pooling that are not known.
+        SourceError: If bytes cannot be read.
+        FormatError: If a file does not follow its format.
+        LimitError: If a file exceeds a limit.
+    """
+    snapshot = open_snapshot(target, revision=revision, limits=limits)
+    repository = read_repository(snapshot, limits, exact=True)
+    prediction = ask_loader(repository, parse_loader(REFERENCE))
+    if prediction.outcome is not Outcome.FAITHFUL:
+        why = " ".join(prediction.reasons[:1])
+        raise TargetError(
+            f"there are no reference vectors: {REFERENCE} is predicted to be {prediction.outcome}. {why}"
+        )
+    weights = preferred_weights(repository.checkpoints)
+    if weights is None:
+        raise TargetError("no weight file in the root of the repository is one that loaders open")
+    pipeline = declared_pipeline(repository, prediction)
+    _check_pipeline(pipeline)
+    return Material(
+        repository=repository,
+        pipeline=pipeline,
+        weights=weights,
+        others=tuple(_others(repository, weights))[:MOST_WEIGHT_FILES],
+        tokenizer=read_tokenizer(snapshot, limits),
+    )
+
+
+def _check_pipeline(pipeline: EmbeddingPipeline) -> None:
+    strangers = [name for name in pipeline.modules if name not in _MODULES_RUN]
+    if strangers:
+        raise TargetError(f"`modules.json` has a {strangers[0]}, which is not built here")
+    if not pipeline.pooling:
+        raise TargetError("how the vectors of tokens are pooled is not known, or they are not pooled")
+
+
+def _others(repository: Repository, weights: str) -> Iterator[str]:
+    """Checkpoints of the root whose tensors have about the names of the preferred one."""
+    wanted = _last_words(repository.checkpoints[weights])
+    for name, checkpoint in repository.checkpoints.items():
+        if name != weights and "/" not in name and wanted & _last_words(checkpoint):
+            yield name
+
+
+def _last_words(checkpoint: Checkpoint) -> frozenset[str]:
+    """The ends of the tensors' names, which prefixes and containers leave alone."""
+    return frozenset(".".join(name.split(".")[-3:]) for name in checkpoint.tensors)
