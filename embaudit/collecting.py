@@ -75,7 +75,9 @@ class Collector:
         return self._headers(snapshot)
 
     def _headers(self, snapshot: Snapshot) -> Repository:
-        return read_repository(snapshot, self.limits, exact=self.depth is not Depth.HEADERS)
+        """Settings and headers; exactly where values are going to be read, all of them or those of pairs."""
+        has_pairs = self.depth is Depth.SAMPLED and bool(weight_forms(snapshot.files).pairs)
+        return read_repository(snapshot, self.limits, exact=self.depth is Depth.FULL or has_pairs)
 
     def _predict(self, repository: Repository) -> tuple[LoadPrediction, ...]:
         return tuple(ask_loader(repository, request) for request in self.loaders)

@@ -5,7 +5,7 @@ file beside it in another container that holds the same model (`pytorch_model.bi
 `model.safetensors` after). Leaves tensors to `embaudit.mapping`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import attrs
@@ -66,13 +66,12 @@ class WeightComparison:
         news = self._names(self.new, not_at_hand)
         for left, right in _opponents(olds, news, touched):
             try:
-                exact = self.depth is not Depth.HEADERS
-                before = read_checkpoint(self.old, left, self.limits, exact=exact)
-                after = read_checkpoint(self.new, right, self.limits, exact=exact)
+                before = self._read(self.old, left)
+                after = self._read(self.new, right)
                 if left == right and touched.isdisjoint({left, *before.files, *after.files}):
                     continue
-                self._hold(self.old, before)
-                self._hold(self.new, after)
+                self._hold(self.old, before.files)
+                self._hold(self.new, after.files)
                 tensors.append(self._map(before, after))
             except UNANSWERED:
                 raise
@@ -87,10 +86,14 @@ class WeightComparison:
         names = checkpoint_names(snapshot, limits=self.limits)
         return tuple(name for name in names if name not in not_at_hand)
 
-    def _hold(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
+    def _read(self, snapshot: Snapshot, name: str) -> Checkpoint:
+        self._hold(snapshot, (name,))
+        return read_checkpoint(snapshot, name, self.limits, exact=self.depth is not Depth.HEADERS)
+
+    def _hold(self, snapshot: Snapshot, files: Iterable[str]) -> None:
         """Have at hand what is read tensor by tensor: over a network each would be a request."""
         if self.depth is Depth.FULL and isinstance(snapshot.reader, HoldingReader):
-            snapshot.reader.hold(checkpoint.files)
+            snapshot.reader.hold(files)
 
     def _map(self, old: Checkpoint, new: Checkpoint) -> TensorMap:
         return map_tensors(old, new, depth=self.depth, limits=self.limits, progress=self.progress)

@@ -3,7 +3,6 @@
 Judged by paths alone: whether they do hold the same model is what somebody wants to find out.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
@@ -11,11 +10,8 @@ from pathlib import PurePosixPath
 import attrs
 
 from embaudit.model.files import FileKind, kind_of
-from embaudit.model.weights import preferred_weights, same_model_pairs
+from embaudit.model.weights import preferred_weights, same_model_pairs, whole_of_index, whole_of_shard
 
-_INDEX_END = ".index.json"
-_SHARD = re.compile(r"(?P<stem>.+)-[0-9]{5}-of-[0-9]{5}(?P<suffix>\.\w+)", re.ASCII)
-"""As `save_pretrained` names shards: `model-00001-of-00002.safetensors` for `model.safetensors`."""
 _NO_MODEL = "tokenizer"
 """OpenVINO exports tokenizers as models: `openvino_tokenizer.bin`, `openvino_detokenizer.bin`."""
 
@@ -101,24 +97,23 @@ def _is_export(path: str, kind: FileKind) -> bool:
 
 def _is_checkpoint(path: str, kind: FileKind) -> bool:
     if kind is FileKind.WEIGHTS_INDEX:
-        return kind_of(path.removesuffix(_INDEX_END)) is FileKind.WEIGHTS
-    return kind is FileKind.WEIGHTS and _SHARD.fullmatch(path) is None
+        return kind_of(whole_of_index(path) or "") is FileKind.WEIGHTS
+    return kind is FileKind.WEIGHTS and whole_of_shard(path) is None
 
 
 def _shards(paths: Iterable[str]) -> Mapping[str, list[str]]:
     """The shards of each checkpoint, by the name that it would have as one file."""
     shards: dict[str, list[str]] = defaultdict(list)
     for path in paths:
-        match = _SHARD.fullmatch(path)
-        if match is not None:
-            shards[match["stem"] + match["suffix"]].append(path)
+        whole = whole_of_shard(path)
+        if whole is not None:
+            shards[whole].append(path)
     return shards
 
 
 def _form(name: str, shards: Mapping[str, list[str]]) -> Form:
-    if not name.endswith(_INDEX_END):
-        return Form(name=name, files=(name,))
-    return Form(name=name, files=tuple(sorted((name, *shards.get(name.removesuffix(_INDEX_END), ())))))
+    whole = whole_of_index(name)
+    return Form(name=name, files=tuple(sorted((name, *shards.get(whole or "", ())))))
 
 
 def _preferred_above(export: str, names: frozenset[str]) -> str | None:

@@ -38,6 +38,26 @@ _CONTAINER_NAME = re.compile(
 )
 
 
+_SHARD_NAME = re.compile(r"(?P<stem>.*?)-[0-9]{5,}-of-[0-9]{5,}(?P<suffix>(\.\w+)+)", re.ASCII)
+"""`model-00001-of-00003.safetensors`; a variant: `model.fp16-00001-...` or `model-00001-of-00003.fp16...`."""
+
+
+def whole_of_shard(path: str) -> str | None:
+    """The name that the checkpoint would have as one file; None if the path is not named like a shard."""
+    match = _SHARD_NAME.fullmatch(path)
+    return None if match is None else match["stem"] + match["suffix"]
+
+
+def whole_of_index(path: str) -> str | None:
+    """The name that the checkpoint of an index would have as one file; None if the path is no index."""
+    pure = PurePosixPath(path)
+    match = _CONTAINER_NAME.fullmatch(pure.name)
+    if match is None or match["index"] is None:
+        return None
+    variant = "" if match["variant"] is None else f".{match['variant']}"
+    return str(pure.with_name(f"{match['stem']}{variant}.{match['kind']}"))
+
+
 def _family(path: str) -> tuple[str, str] | None:
     """The folder, and the name without its container: equal for files that should hold the same tensors."""
     pure = PurePosixPath(path)

@@ -1,6 +1,5 @@
 """Which files of a repository are weights of their own, told from its listing and its shard indexes."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 
 from embaudit.errors import UNANSWERED, FormatError, LimitError, SourceError
@@ -8,11 +7,8 @@ from embaudit.formats.shard_index import INDEX_MARK, parse_shard_index
 from embaudit.model.checkpoint import ShardIndex
 from embaudit.model.files import FileKind, Snapshot, kind_of
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
-from embaudit.model.weights import WEIGHTS_IN_ORDER
+from embaudit.model.weights import WEIGHTS_IN_ORDER, whole_of_shard
 from embaudit.reading.files import fetch_whole, read_small
-
-# model-00001-of-00003.safetensors; a variant's model.fp16-00001-... or model-00001-of-00003.fp16....
-_SHARD = re.compile(r"-[0-9]{5,}-of-[0-9]{5,}(\.\w+)+$", re.ASCII)
 
 
 def read_index(snapshot: Snapshot, path: str, limits: Limits = DEFAULT_LIMITS) -> ShardIndex:
@@ -69,7 +65,9 @@ def checkpoint_names(
 def orphan_shards(snapshot: Snapshot, indexes: Iterable[ShardIndex]) -> tuple[str, ...]:
     """Weight files named like a shard (`-00001-of-00003`) that none of the indexes claims, by path."""
     claimed = _claimed(indexes)
-    return tuple(path for path in _weights(snapshot) if _SHARD.search(path) and path not in claimed)
+    return tuple(
+        path for path in _weights(snapshot) if whole_of_shard(path) is not None and path not in claimed
+    )
 
 
 def _is_index(path: str) -> bool:
@@ -93,7 +91,7 @@ def _claimed(indexes: Iterable[ShardIndex]) -> set[str]:
 def _stands_alone(path: str, claimed: Collection[str]) -> bool:
     if path.rpartition("/")[2] in WEIGHTS_IN_ORDER:
         return True
-    return path not in claimed and _SHARD.search(path) is None
+    return path not in claimed and whole_of_shard(path) is None
 
 
 def _rank(path: str) -> tuple[str, bool, int, str]:

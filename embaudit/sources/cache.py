@@ -154,8 +154,9 @@ def _not_cached(repo: CachedRepo, asked: str, commit: str | None) -> str:
         problem = f"{repo.repo_id} has no cached revision '{shown(asked)}'"
     else:
         problem = f"'{shown(asked)}' of {repo.repo_id} is {commit}, and no file of that commit is cached"
-    commits = [info.commit for info in repo.commits]
-    return f"{problem}; cached commits: {_some(commits)}; refs: {_some(repo.refs)}"
+    commits = [info.commit for info in reversed(repo.commits)]
+    write = f"; write cache:{repo.repo_id}@{commits[0]}" if commits else ""
+    return f"{problem}; cached commits: {_some(commits)}; refs: {_some(repo.refs)}{write}"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -82,6 +82,17 @@ def test_bert_base_takes_kilobytes(hub: LoopbackHub, legacy: bool, most: int) ->
     assert report.load("transformers").outcome == "faithful"
 
 
+def test_samples_cost_nothing_where_there_is_nothing_to_compare(hub: LoopbackHub) -> None:
+    """A `.bin` without a partner takes as many requests at depth sampled as from headers alone."""
+    alone = {path: content for path, content in weights(legacy=False).items() if path.endswith(".bin")}
+    hub.create("org/name").commit({**SETTINGS, **alone})
+
+    costs = {depth: embaudit.audit("org/name", depth=depth).cost for depth in ("headers", "sampled")}
+
+    assert costs["sampled"].requests == costs["headers"].requests
+    assert costs["sampled"].bytes_read == costs["headers"].bytes_read
+
+
 def test_an_older_commit_costs_its_listing_and_what_changed(hub: LoopbackHub) -> None:
     """Against an older commit, files of the same digest are not asked for again, loaders or not."""
     repo = hub.create("org/name")

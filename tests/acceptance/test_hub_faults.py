@@ -822,8 +822,8 @@ def test_limits_of_listings(world: World, caplog: pytest.LogCaptureFixture) -> N
     length = HeaderChanged(headers={"Content-Length": str(DEFAULT_LIMITS.json_bytes + 1)}, where="/revision/")
     for fault, limits, kind, says in (
         (lists, most, LimitError, "more than 40000 files"),
-        (length, DEFAULT_LIMITS, SourceError, "more than the 67,108,864 bytes it may have"),
-        (Fault(), Limits(json_bytes=100), SourceError, "more than the 100 bytes it may have"),
+        (length, DEFAULT_LIMITS, LimitError, "more than 67,108,864 bytes; Limits(json_bytes=...)"),
+        (Fault(), Limits(json_bytes=100), LimitError, "more than 100 bytes; Limits(json_bytes=...)"),
     ):
         world.hub.heal()
         world.hub.inject(fault)

@@ -11,6 +11,7 @@ from huggingface_hub import constants, hf_hub_download
 
 import embaudit
 from embaudit.model.diff import SnapshotDiff
+from embaudit.sources.metered import Metered
 from embaudit.testing.everywhere import Everywhere
 from embaudit.testing.loopback_hub import LoopbackHub
 from embaudit.testing.repositories import (
@@ -225,3 +226,32 @@ def test_a_folder_that_was_downloaded_into_is_a_part_too(cache: World, tmp_path:
     assert set(paths(same).values()) == {()}
     assert paths(moved)["removed"] == ("gone.json",)
     assert paths(moved)["added"] == ("onnx/model.onnx",)
+
+
+@pytest.mark.parametrize("digests", ["listed", "none"])
+def test_a_copy_proves_a_hub_the_same_without_a_download(cache: World, digests: str) -> None:
+    """At depth full the bytes on this disk are hashed, and those of the hub do not travel."""
+    place = "clone" if digests == "listed" else "folder"
+    copy = cache.whole(cache.new, place)
+    hub = embaudit.open_snapshot(cache.whole(cache.new, "hub"))
+    cache.hub.forget()
+
+    diff = embaudit.diff_snapshots(copy, hub, depth="full")
+
+    assert set(paths(diff).values()) == {()}
+    assert cache.hub.requests == ()
+
+
+def test_what_differs_travels_once(cache: World) -> None:
+    """At depth full only the weights that differ are had from the hub, each byte once."""
+    hub = embaudit.open_snapshot(cache.whole(cache.new, "hub"))
+    size = hub.files["model.safetensors"].size or 0
+
+    report = embaudit.audit(cache.whole(cache.old, "folder"), against=hub, depth="full")
+
+    assert report.diff is not None
+    (changed,) = report.diff.tensors
+    assert changed.changed
+    reader = hub.reader
+    assert isinstance(reader, Metered)
+    assert size <= reader.meter.bytes_read < 1.2 * size

@@ -7,12 +7,30 @@ from embaudit.model.weight_forms import weight_forms
 
 SAFE, TORCH, ONNX = "model.safetensors", "pytorch_model.bin", "onnx/model.onnx"
 INDEX, SHARDS = "model.safetensors.index.json", tuple(f"model-0000{n}-of-00002.safetensors" for n in (1, 2))
+VARIANT_INDEX = "model.safetensors.index.fp16.json"
+VARIANT_SHARDS = tuple(f"model.fp16-0000{n}-of-00002.safetensors" for n in (1, 2))
 
 # a listing, the pairs by name, the exports with what they can have been made from, and every file of a form
 LISTINGS = {
     "one form": ((SAFE, "config.json"), [], {}, ()),
     "torch and safetensors": ((SAFE, TORCH), [(TORCH, SAFE)], {}, (SAFE, TORCH)),
     "shards": ((*SHARDS, INDEX, TORCH), [(TORCH, INDEX)], {}, (*SHARDS, INDEX, TORCH)),
+    "shards of a variant, as transformers names them": (
+        (*VARIANT_SHARDS, VARIANT_INDEX, "pytorch_model.fp16.bin"),
+        [("pytorch_model.fp16.bin", VARIANT_INDEX)],
+        {},
+        (*VARIANT_SHARDS, VARIANT_INDEX, "pytorch_model.fp16.bin"),
+    ),
+    "shards of a variant without an index": (
+        (
+            "model-00001-of-00002.fp16.safetensors",
+            "model-00002-of-00002.fp16.safetensors",
+            "pytorch_model.bin",
+        ),
+        [],
+        {},
+        (),
+    ),
     "one file and shards of one format": ((*SHARDS, INDEX, SAFE), [], {}, ()),
     "an export of both": (
         (ONNX, SAFE, TORCH),

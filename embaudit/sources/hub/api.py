@@ -6,7 +6,8 @@ refuses to know what they say.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import attrs
@@ -15,7 +16,7 @@ from embaudit.errors import EmbauditError, LimitError, RefusedError, SourceError
 from embaudit.model.limits import Limits
 from embaudit.sources.hub.addresses import Origin, origin_of
 from embaudit.sources.hub.documents import Field, parse_answer
-from embaudit.sources.hub.exchange import Answer, Exchange
+from embaudit.sources.hub.exchange import Answer, Exchange, TooMuchError
 from embaudit.sources.hub.refusals import refusal
 
 OK = 200
@@ -100,7 +101,27 @@ class HubApi:
             SourceError: If there is none after the retries.
             LimitError: If it takes more than a limit allows.
         """
-        return self.exchange.get(url, what=what, most=self.limits.json_bytes)
+        with self._within_limit(what):
+            return self.exchange.get(url, what=what, most=self.limits.json_bytes)
+
+    def post_form(self, url: str, what: str, fields: Sequence[tuple[str, str]]) -> Answer:
+        """The answer to a form, of whatever status.
+
+        Raises:
+            SourceError: If there is none after the retries.
+            LimitError: If it takes more than a limit allows.
+        """
+        with self._within_limit(what):
+            return self.exchange.post_form(url, what=what, fields=fields, most=self.limits.json_bytes)
+
+    @contextmanager
+    def _within_limit(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except TooMuchError:
+            problem = f"the answer has more than {self.limits.json_bytes:,} bytes"
+            advice = "Limits(json_bytes=...) allows more"
+            raise LimitError(f"{problem}; {advice}", what, "json_bytes") from None
 
     def document(self, url: str, what: str) -> Field:
         """The JSON of a successful answer.

@@ -8,7 +8,8 @@ lengths are for whoever asks.
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies
 
 import attrs
 
@@ -79,6 +80,10 @@ class Answer:
     redirected: bool
     with_token: bool = False
     body: bytes = attrs.field(repr=False)
+
+
+class TooMuchError(UnavailableError):
+    """An answer has more bytes than it may have."""
 
 
 @attrs.frozen(kw_only=True)
@@ -203,7 +208,13 @@ class Exchange:
                 return outcome
             given_up = persistence.wait_after(outcome)
             if given_up is not None:
-                raise UnavailableError(f"{question.what}: {outcome.reason} ({given_up})")
+                raise UnavailableError(f"{question.what}: {outcome.reason} ({given_up}){self._way()}")
+
+    def _way(self) -> str:
+        """Whom the questions went to, and through whom: what is wrong is often there."""
+        host = urlsplit(self.endpoint).hostname or ""
+        through = ", through a proxy (HTTPS_PROXY)" if getproxies().keys() & {"http", "https", "all"} else ""
+        return f"; the hub asked is {shown(host)}{through}"
 
     def _introduced(self) -> Mapping[str, str]:
         """The headers that introduce us to the hub, credentials included; the token is looked up once."""
@@ -381,9 +392,7 @@ def _over(limit: str, allowance: str, what: str) -> BudgetError:
 def _too_much(response: Response, question: _Question) -> UnavailableError:
     if question.byte_range is not None and response.status == _OK:
         return UnavailableError(f"{question.what}: the hub ignored the range that it was asked for")
-    return UnavailableError(
-        f"{question.what}: the answer has more than the {question.most:,} bytes it may have"
-    )
+    return TooMuchError(f"{question.what}: the answer has more than the {question.most:,} bytes it may have")
 
 
 def _content_length(headers: Mapping[str, str]) -> int | None:

@@ -101,9 +101,7 @@ def read_last_commits(api: HubApi, commit: str, paths: Iterable[str]) -> dict[st
     what = f"the last commits of {len(asked)} files of {api.addresses.repo_id}"
     fields = [*(("paths", path) for path in asked), ("expand", "true")]
     try:
-        answer = api.exchange.post_form(
-            api.addresses.paths_info(commit), what=what, fields=fields, most=api.limits.json_bytes
-        )
+        answer = api.post_form(api.addresses.paths_info(commit), what, fields)
         items = list(api.sound(answer, what))
     except EmbauditError as error:
         raise as_source_error(error) from None

@@ -69,7 +69,7 @@ class HubSource(ListedSource):
         """Have these bytes kept for the reads that follow, as far as there is room; raises nothing."""
         spans = tuple(spans)
         self._beside.fetch(spans)
-        own = (span for span in spans if not self._beside.has(span.path))
+        own = (span for span in spans if not (self._beside.has(span.path) or self._held.has(span.path)))
         self._thrifty.fetch(spans_by_path(own, self._listed.files), self._listed.files)
 
     def hold(self, paths: Iterable[str]) -> None:

@@ -251,8 +251,9 @@ def test_limits_hold_while_opening() -> None:
     with pytest.raises(LimitError) as caught:
         open_snapshot("org/name", limits=Limits(files=3))
     assert caught.value.limit == "files"
-    with pytest.raises(SourceError, match="more than the 100 bytes"):
+    with pytest.raises(LimitError, match="more than 100 bytes") as caught:
         open_snapshot("org/name", limits=Limits(json_bytes=100))
+    assert caught.value.limit == "json_bytes"
 
 
 @pytest.mark.parametrize("repo_id", ["", "a/b/c", "../x", "org/name?x", "-", "org/na me", "a" * 97])
