@@ -221,7 +221,7 @@ def test_an_interrupted_audit_is_not_findings(model: Path, monkeypatch: pytest.M
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("embaudit.cli.audit", interrupted)
+    monkeypatch.setattr("embaudit.cli.audits.audit", interrupted)
 
     assert run("audit", model).exit_code == NOT_AUDITED
 
