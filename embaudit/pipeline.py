@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from typing import TypeVar
@@ -14,7 +14,7 @@ from embaudit.loaders import parse_loader
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
-from embaudit.model.files import Snapshot
+from embaudit.model.files import FarReader, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import Cost
@@ -133,9 +133,13 @@ def _detached_diff(diff: SnapshotDiff | None) -> SnapshotDiff | None:
     return diff and attrs.evolve(diff, old=_detached(diff.old), new=_detached(diff.new))
 
 
-def _cost(every: Iterable[_Opened], seconds: float) -> Cost:
-    """What this audit added to the meters; two snapshots of one source may share one."""
-    meters = {id(each.meter): each for each in reversed(tuple(every))}.values()
+def _cost(every: Sequence[_Opened], seconds: float) -> Cost:
+    """What this audit added to the meters; two snapshots of one source may share one.
+
+    Reads of a disk are not added to requests over a network.
+    """
+    far = [each for each in every if isinstance(each.snapshot.reader, FarReader)]
+    meters = {id(each.meter): each for each in reversed(far or every)}.values()
     return Cost(
         requests=sum(each.meter.requests - each.requests_before for each in meters),
         bytes_read=sum(each.meter.bytes_read - each.bytes_before for each in meters),

@@ -22,8 +22,8 @@ class Cost:
     """What an audit took.
 
     Attributes:
-        requests: Reads of the source: spans asked for on a disk, requests on a network.
-        bytes_read: Bytes that those reads gave.
+        requests: Requests over a network, if a snapshot is on one; else spans asked for on a disk.
+        bytes_read: Bytes that those gave.
         seconds: Wall-clock seconds.
     """
 

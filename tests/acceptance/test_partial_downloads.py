@@ -160,9 +160,6 @@ def test_looking_up_a_commit_costs_one_request(cache: World) -> None:
     """The hub is asked once more for the listing of the cached commit, and for no file that is cached."""
     part = cache.cached(cache.old, listed=False)
     cache.hub.forget()
-    whole = embaudit.audit(cache.whole(cache.new, "hub"), against=cache.whole(cache.new, "memory"))
-    alone = len(cache.hub.requests)
-    cache.hub.forget()
 
     report = embaudit.audit(cache.whole(cache.new, "hub"), against=part)
 
@@ -170,8 +167,7 @@ def test_looking_up_a_commit_costs_one_request(cache: World) -> None:
     fetched = {each.path.partition("/resolve/")[2] for each in cache.hub.requests if "/resolve/" in each.path}
     assert len(listings) == 1
     assert not any(path == f"{cache.old}/{had}" for path in fetched for had in HAD)
-    assert whole.cost.requests == alone
-    assert report.cost.requests >= len(cache.hub.requests)
+    assert report.cost.requests == len(cache.hub.requests)
 
 
 @pytest.mark.parametrize("depth", ["headers", "full"])
