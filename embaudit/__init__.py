@@ -38,6 +38,16 @@ __version__ = VERSION
 
 _HOMES = {
     "embaudit.diffing": ("diff_snapshots",),
+    "embaudit.embeddings": (
+        "PROBE_TEXTS",
+        "check_server",
+        "compare_embeddings",
+        "compare_probes",
+        "diagnose",
+        "load_probe",
+        "probe",
+        "save_probe",
+    ),
     "embaudit.errors": (
         "BudgetError",
         "EmbauditError",
@@ -60,9 +70,12 @@ _HOMES = {
         "PickleSummary",
         "ShardIndex",
     ),
+    "embaudit.model.comparison": ("EmbeddingComparison", "Relation", "Rounding"),
     "embaudit.model.declaration": ("BadDocument", "Declaration"),
+    "embaudit.model.diagnosis": ("Cause", "Diagnosis", "Hypothesis", "Verdict"),
     "embaudit.model.diff": ("FieldChange", "FileChange", "FileRename", "SnapshotDiff"),
     "embaudit.model.dtypes": ("DType",),
+    "embaudit.model.embedding_pipeline": ("DenseLayer", "EmbeddingPipeline", "PoolingMode"),
     "embaudit.model.files": (
         "CacheState",
         "CommitInfo",
@@ -88,6 +101,7 @@ _HOMES = {
         "Outcome",
         "PredictedLoad",
     ),
+    "embaudit.model.probe": ("Behaviour", "Probe", "ProbeDrift", "ServerInfo", "ServerMismatch"),
     "embaudit.model.record": ("Cost",),
     "embaudit.model.tensor_map": ("Agreement", "Comparison", "Depth", "TensorMap", "TensorPair", "TiedName"),
     "embaudit.model.tensors": ("TensorInfo",),

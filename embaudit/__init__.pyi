@@ -1,6 +1,14 @@
 # What type checkers see: `__init__.py` loads the same names when they are first used.
 
 from embaudit.diffing import diff_snapshots as diff_snapshots
+from embaudit.embeddings import PROBE_TEXTS as PROBE_TEXTS
+from embaudit.embeddings import check_server as check_server
+from embaudit.embeddings import compare_embeddings as compare_embeddings
+from embaudit.embeddings import compare_probes as compare_probes
+from embaudit.embeddings import diagnose as diagnose
+from embaudit.embeddings import load_probe as load_probe
+from embaudit.embeddings import probe as probe
+from embaudit.embeddings import save_probe as save_probe
 from embaudit.errors import BudgetError as BudgetError
 from embaudit.errors import EmbauditError as EmbauditError
 from embaudit.errors import FormatError as FormatError
@@ -19,13 +27,23 @@ from embaudit.model.checkpoint import Oddity as Oddity
 from embaudit.model.checkpoint import PickleGlobal as PickleGlobal
 from embaudit.model.checkpoint import PickleSummary as PickleSummary
 from embaudit.model.checkpoint import ShardIndex as ShardIndex
+from embaudit.model.comparison import EmbeddingComparison as EmbeddingComparison
+from embaudit.model.comparison import Relation as Relation
+from embaudit.model.comparison import Rounding as Rounding
 from embaudit.model.declaration import BadDocument as BadDocument
 from embaudit.model.declaration import Declaration as Declaration
+from embaudit.model.diagnosis import Cause as Cause
+from embaudit.model.diagnosis import Diagnosis as Diagnosis
+from embaudit.model.diagnosis import Hypothesis as Hypothesis
+from embaudit.model.diagnosis import Verdict as Verdict
 from embaudit.model.diff import FieldChange as FieldChange
 from embaudit.model.diff import FileChange as FileChange
 from embaudit.model.diff import FileRename as FileRename
 from embaudit.model.diff import SnapshotDiff as SnapshotDiff
 from embaudit.model.dtypes import DType as DType
+from embaudit.model.embedding_pipeline import DenseLayer as DenseLayer
+from embaudit.model.embedding_pipeline import EmbeddingPipeline as EmbeddingPipeline
+from embaudit.model.embedding_pipeline import PoolingMode as PoolingMode
 from embaudit.model.files import CacheState as CacheState
 from embaudit.model.files import CommitInfo as CommitInfo
 from embaudit.model.files import FarReader as FarReader
@@ -51,6 +69,11 @@ from embaudit.model.prediction import MismatchedKey as MismatchedKey
 from embaudit.model.prediction import MisreadKey as MisreadKey
 from embaudit.model.prediction import Outcome as Outcome
 from embaudit.model.prediction import PredictedLoad as PredictedLoad
+from embaudit.model.probe import Behaviour as Behaviour
+from embaudit.model.probe import Probe as Probe
+from embaudit.model.probe import ProbeDrift as ProbeDrift
+from embaudit.model.probe import ServerInfo as ServerInfo
+from embaudit.model.probe import ServerMismatch as ServerMismatch
 from embaudit.model.record import Cost as Cost
 from embaudit.model.tensor_map import Agreement as Agreement
 from embaudit.model.tensor_map import Comparison as Comparison
@@ -69,11 +92,14 @@ from embaudit.sources import open_snapshot as open_snapshot
 __version__: str
 __all__ = [
     "DEFAULT_LIMITS",
+    "PROBE_TEXTS",
     "Agreement",
     "AuditReport",
     "BadDocument",
+    "Behaviour",
     "BudgetError",
     "CacheState",
+    "Cause",
     "Checkpoint",
     "CheckpointFormat",
     "CommitInfo",
@@ -81,9 +107,13 @@ __all__ = [
     "Cost",
     "DType",
     "Declaration",
+    "DenseLayer",
     "Depth",
+    "Diagnosis",
     "DuplicateKey",
     "EmbauditError",
+    "EmbeddingComparison",
+    "EmbeddingPipeline",
     "FarReader",
     "FieldChange",
     "FileChange",
@@ -97,6 +127,7 @@ __all__ = [
     "FormatError",
     "History",
     "HubState",
+    "Hypothesis",
     "LimitError",
     "Limits",
     "Lineage",
@@ -108,9 +139,16 @@ __all__ = [
     "Outcome",
     "PickleGlobal",
     "PickleSummary",
+    "PoolingMode",
     "PredictedLoad",
+    "Probe",
+    "ProbeDrift",
     "Reader",
     "RefusedError",
+    "Relation",
+    "Rounding",
+    "ServerInfo",
+    "ServerMismatch",
     "Severity",
     "ShardIndex",
     "Skipped",
@@ -126,11 +164,19 @@ __all__ = [
     "UnavailableError",
     "UnknownCommitError",
     "UsageError",
+    "Verdict",
     "Where",
     "audit",
+    "check_server",
+    "compare_embeddings",
+    "compare_probes",
+    "diagnose",
     "diff_snapshots",
+    "load_probe",
     "map_tensors",
     "open_checkpoint",
     "open_snapshot",
     "predict_load",
+    "probe",
+    "save_probe",
 ]

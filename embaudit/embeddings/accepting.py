@@ -1,7 +1,7 @@
 """Vectors as people have them, turned into rows of numbers: arrays, tensors, lists, and paths of files.
 
-Knows what a set of vectors must be: rows of one length, finite numbers, none of them all zeros. Whatever is not
-is refused with the place. torch tensors are recognised by what they offer; torch is not imported.
+Knows what a set of vectors must be: rows of one length, finite numbers, none of them all zeros. Whatever is
+not so is refused with the place. torch tensors are recognised by what they offer; torch is not imported.
 """
 
 import os
@@ -53,7 +53,7 @@ def accept(vectors: Any, name: str, limits: Limits = DEFAULT_LIMITS) -> Accepted
         LimitError: If a file is larger than its limit.
     """
     if isinstance(vectors, str | os.PathLike):
-        path = os.fspath(vectors)
+        path = os.fsdecode(vectors)
         return _accepted(read_vectors(path, limits), path, FormatError)
     return checked(_as_array(vectors, name), name)
 
@@ -146,7 +146,7 @@ def _kind(value: Any) -> str:
 
 def _accepted(rows: Matrix, name: str, error: type[UsageError] | type[FormatError]) -> Accepted:
     matrix = rows[np.newaxis, :] if rows.ndim == 1 else rows
-    problem = _problem(matrix)
+    problem = problem_of(matrix)
     if problem is not None:
         raise _error(error, problem, name)
     return Accepted(name=name, rows=matrix)
@@ -156,8 +156,8 @@ def _error(kind: type[UsageError] | type[FormatError], problem: str, name: str) 
     return FormatError(problem, name) if kind is FormatError else UsageError(f"{name}: {problem}")
 
 
-def _problem(matrix: Matrix) -> str | None:
-    """Why this is no set of vectors, or None."""
+def problem_of(matrix: Matrix) -> str | None:
+    """Why an array is no set of vectors, or None if it is one."""
     if matrix.dtype.kind not in _NUMBERS:
         return f"holds {matrix.dtype}, not real numbers"
     if matrix.ndim != _MATRIX_AXES:
@@ -169,11 +169,13 @@ def _problem(matrix: Matrix) -> str | None:
 
 def _unusable_number(matrix: Matrix) -> str | None:
     for rows in row_blocks(*matrix.shape):
-        block = matrix[rows].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN complains when it is converted
+            block = matrix[rows].astype(np.float64)
         usable = np.abs(block) <= LARGEST_MAGNITUDE
         if not usable.all():
             row, column = (int(index) for index in np.argwhere(~usable)[0])
-            return f"row {rows.start + row}, column {column} is {block[row, column]:g}, {_why(block[row, column])}"
+            number = float(block[row, column])
+            return f"row {rows.start + row}, column {column} is {number:g}, {_why(number)}"
     return None
 
 

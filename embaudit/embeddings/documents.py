@@ -45,14 +45,14 @@ def vectors_of(document: object) -> Floats:
     rows = expect(document, ARRAY)
     if rows and not isinstance(rows[0], Sequence):
         return row_of(rows)[np.newaxis, :]
-    return stacked([_inside(f"[{at}]", row) for at, row in enumerate(rows)])
+    return stacked([_inside(f"row {at}", row) for at, row in enumerate(rows)])
 
 
 def vectors_by_index(document: Mapping[str, object]) -> Floats:
     """The rows of an answer of `/v1/embeddings`, each in the place that its `index` gives.
 
-    https://platform.openai.com/docs/api-reference/embeddings/object: `data` holds objects with `embedding` and
-    `index`. Servers may give them in any order.
+    https://platform.openai.com/docs/api-reference/embeddings/object: `data` holds objects with `embedding`
+    and `index`. Servers may give them in any order.
 
     Raises:
         FormatError: If it is no such answer, or an index is missing or stands twice.
@@ -107,7 +107,7 @@ def row_of(value: object) -> Floats:
     items = expect(value, ARRAY)
     for at, item in enumerate(items):
         if not NUMBER.holds(item):
-            raise FormatError(f"expected a number, found {kind_of_value(item)}", f"[{at}]")
+            raise FormatError(f"expected a number, found {kind_of_value(item)}", f"number {at}")
     return np.array(items, dtype=np.float64)
 
 

@@ -8,7 +8,8 @@ The formats of numpy: https://github.com/numpy/numpy/blob/v2.2.0/numpy/lib/forma
 
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -21,8 +22,10 @@ from embaudit.errors import FormatError, LimitError, TargetError, UsageError
 from embaudit.formats.fields import examples, inside
 from embaudit.formats.safetensors import parse_safetensors
 from embaudit.formats.view import ByteView
+from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.limits import GIB, KIB, Limits
 from embaudit.model.tensors import TensorInfo
+from embaudit.sources.base import shown
 from embaudit.values.encodings import Kind, encoding_of
 from embaudit.values.rounding import decode
 
@@ -50,15 +53,20 @@ def read_vectors(path: str, limits: Limits) -> Matrix:
     """
     file = Path(path)
     reader = _READERS.get(file.suffix.lower())
-    if reader is None:
-        raise UsageError(f"{path}: vectors are read from {', '.join(_READERS)} files")
-    with inside(path):
-        try:
-            return reader(file, limits)
-        except FileNotFoundError:
-            raise TargetError(f"{path}: there is no such file") from None
-        except OSError as error:
-            raise TargetError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if reader is None or "\0" in path:
+        raise UsageError(f"{shown(path)}: vectors are read from {', '.join(_READERS)} files")
+    with inside(path), _readable(file):
+        return reader(file, limits)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise TargetError(f"{file}: there is no such file") from None
+    except OSError as error:
+        raise TargetError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 def _read_npy(file: Path, _limits: Limits) -> Matrix:
@@ -119,19 +127,29 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Matrix:
 
 
 def _read_safetensors(file: Path, limits: Limits) -> Matrix:
-    with file.open("rb") as stream:
-
-        def fetch(start: int, stop: int) -> bytes:
-            stream.seek(start)
-            return stream.read(stop - start)
-
-        view = ByteView(file.name, file.stat().st_size, fetch)
-        tensors = parse_safetensors(view, limits).tensors
+    tensors = open_safetensors(file, limits).tensors
     if len(tensors) != 1:
         raise FormatError(f"holds {examples(tuple(tensors))}; it must be one")
     (tensor,) = tensors.values()
     with inside(f"tensor '{tensor.name}'"):
         return read_tensor(file, tensor)
+
+
+def open_safetensors(file: Path, limits: Limits) -> Checkpoint:
+    """The tensor table of a `.safetensors` file.
+
+    Raises:
+        TargetError: If the file cannot be read.
+        FormatError: If it does not follow its format.
+        LimitError: If its header is larger than the limits allow.
+    """
+    with _readable(file), file.open("rb") as stream:
+
+        def fetch(start: int, stop: int) -> bytes:
+            stream.seek(start)
+            return stream.read(stop - start)
+
+        return parse_safetensors(ByteView(str(file), file.stat().st_size, fetch), limits)
 
 
 def read_tensor(file: Path, tensor: TensorInfo) -> Matrix:

@@ -104,6 +104,12 @@ def norms(matrix: Matrix) -> Floats:
     return result
 
 
+def directions(matrix: Matrix) -> Floats:
+    """Each row divided by its norm, all at once: for few rows."""
+    rows: Floats = matrix.astype(np.float64)
+    return _directions(rows, _norms(rows))
+
+
 def _directions(rows: Floats, norm: Floats) -> Floats:
     directions: Floats = rows / _divisors(norm)[:, np.newaxis]
     return directions

@@ -20,8 +20,8 @@ import numpy as np
 
 from embaudit.embeddings.matching import Matched, match_rows
 from embaudit.embeddings.measuring import Floats, Matrix, Measures, Rows, blocks, measure
-from embaudit.embeddings.rounding import LARGEST_NOISE, noise_limit, rounding_of
-from embaudit.model.comparison import EmbeddingComparison, Relation, Rounding, Side
+from embaudit.embeddings.rounding import LARGEST_NOISE, noise_limit, rounding_of, type_of_noise
+from embaudit.model.comparison import EmbeddingComparison, Relation, Rounding, RoundingKind, Side
 from embaudit.model.dtypes import DType
 from embaudit.values.encodings import Mask
 
@@ -33,6 +33,13 @@ SCALE_GAIN = 8.0
 """How many times nearer the rows must be once scaled, to say that they were scaled where rounding alone would
 explain them: the factor between the roundings of the two coarsest types. Noise moves a vector sideways and
 lengthwise alike, so that undoing a factor gains it next to nothing."""
+
+LEAST_DIMENSION = 2
+"""Dimensions below which directions say nothing: on a line there are two."""
+
+NOISE_SPREAD = 4.0
+"""How many times the bound of the type that explains the median row another row may be off. The bounds are
+far above what was seen (see `ACCUMULATED`), but for float16 by a factor of two only."""
 
 MOST_AGREE = 0.5
 """The share of rows that must agree to say that most do."""
@@ -52,14 +59,15 @@ def relate(expected: Matrix, observed: Matrix) -> EmbeddingComparison:
     found = _in_place(expected, observed, measures)
     if found.n_agreeing < len(observed):
         found = _in_another_order(expected, observed, found)
+    if found.n_agreeing < MOST_AGREE * len(observed):
+        found = _nothing(found, measures)
     relation = _relation_of(found, expected, observed)
-    mixed = 0 < found.n_agreeing < len(observed) and relation is not Relation.UNRELATED
-    residual = found.left[found.agrees] if relation is not Relation.UNRELATED else measures.distance
+    mixed = 0 < found.n_agreeing < len(observed)
     return EmbeddingComparison(
         relation=Relation.MIXED if mixed else relation,
         majority=relation,
-        rounding=found.rounding if relation is not Relation.UNRELATED else None,
-        residual=float(residual.max()),
+        rounding=found.rounding,
+        residual=float(found.left[found.agrees].max() if found.n_agreeing else found.left.max()),
         l2=tuple(measures.l2.tolist()),
         cosine=tuple(measures.cosine.tolist()),
         norm_ratio=tuple((measures.observed_norm / measures.expected_norm).tolist()),
@@ -107,7 +115,7 @@ class _Found:
 
 
 def _relation_of(found: _Found, expected: Matrix, observed: Matrix) -> Relation:
-    if found.n_agreeing < MOST_AGREE * len(observed) or found.n_agreeing == 0:
+    if found.n_agreeing == 0:
         return Relation.UNRELATED
     if found.order is not None:
         return Relation.PERMUTED
@@ -118,38 +126,62 @@ def _relation_of(found: _Found, expected: Matrix, observed: Matrix) -> Relation:
     return Relation.ROUNDING if bool(found.left[found.agrees].any()) else Relation.IDENTICAL
 
 
+def _nothing(found: _Found, measures: Measures) -> _Found:
+    """No hypothesis, since too few rows agree under the best one."""
+    notes = found.notes
+    if found.n_agreeing:
+        notes += (f"{found.n_agreeing:,} of {len(found.agrees):,} rows agree, which is less than half",)
+    nobody = np.zeros_like(found.agrees)
+    return _Found(agrees=nobody, left=measures.distance, scaled=False, notes=notes)
+
+
 def _in_place(expected: Matrix, observed: Matrix, measures: Measures, order: Rows | None = None) -> _Found:
     """Rows in their places, or in a given order: directly, or scaled if that explains more."""
     direct, turned = measures.distance, measures.chord
     agrees, agrees_scaled = direct <= LARGEST_NOISE, _is_scaled(measures)
-    scaled = _is_better(direct, turned, agrees, agrees_scaled)
+    has_directions = min(expected.shape[1], observed.shape[1]) >= LEAST_DIMENSION
+    scaled = has_directions and _is_better(direct, turned, agrees, agrees_scaled)
     if scaled:
         agrees = agrees_scaled
     found = _Found(agrees=agrees, left=turned if scaled else direct, scaled=scaled, order=order)
     if not agrees.any():
         return found
-    if scaled:
-        found = _with_lengths(found, measures)
-    return attrs.evolve(found, rounding=_rounding_of(expected, observed, found, measures))
+    found = attrs.evolve(found, rounding=_rounding_of(expected, observed, found, measures))
+    alike = _alike(found)
+    if not alike.all():
+        found = attrs.evolve(found, agrees=agrees & alike)
+        found = attrs.evolve(found, rounding=_rounding_of(expected, observed, found, measures))
+    return _with_lengths(found, measures) if scaled else found
+
+
+def _alike(found: _Found) -> Mask:
+    """Rows whose noise is of the size of that of most rows that agree; all of them if each number tells.
+
+    Where most rows are off by the noise of float32, one that is off by a hundredth was made otherwise.
+    """
+    if found.rounding is None or found.rounding.kind is not RoundingKind.COMPUTED:
+        return np.ones_like(found.agrees)
+    typical = float(np.quantile(found.left[found.agrees], 0.5, method="lower"))
+    dtype = type_of_noise(typical)
+    limit = LARGEST_NOISE if dtype is None else NOISE_SPREAD * noise_limit(dtype)
+    alike: Mask = found.left <= limit
+    return alike
 
 
 def _is_scaled(measures: Measures) -> Mask:
     return (measures.chord <= LARGEST_NOISE) & (measures.expected_part > 0) & (measures.observed_part > 0)
 
 
-def _is_better(
-    direct: Floats,
-    turned: Floats,
-    agrees: Mask,
-    agrees_scaled: Mask,
-) -> bool:
-    """Whether undoing lengths explains more rows, or the same rows far better."""
-    if agrees_scaled.sum() != agrees.sum():
+def _is_better(direct: Floats, turned: Floats, agrees: Mask, agrees_scaled: Mask) -> bool:
+    """Whether undoing lengths explains more: rows that nothing else does, or those that agree, far better.
+
+    Where most rows agree as they are, and lengths explain nothing about them, a row of another length is one
+    that does not agree.
+    """
+    if agrees.sum() < MOST_AGREE * len(agrees):
         return bool(agrees_scaled.sum() > agrees.sum())
-    if not agrees.any():
-        return False
-    worst = direct[agrees].max()
-    return bool(worst > noise_limit(DType.FLOAT32) and turned[agrees_scaled].max() * SCALE_GAIN <= worst)
+    left = np.median(direct[agrees])
+    return bool(left > noise_limit(DType.FLOAT32) and np.median(turned[agrees]) * SCALE_GAIN <= left)
 
 
 def _with_lengths(found: _Found, measures: Measures) -> _Found:
@@ -184,7 +216,8 @@ def _rounding_of(expected: Matrix, observed: Matrix, found: _Found, measures: Me
     def pairs() -> Iterator[tuple[Floats, Floats]]:
         for rows, left, right in blocks(expected, observed, found.order):
             kept = found.agrees[rows]
-            yield left[kept] * factors[rows][kept][:, np.newaxis], right[kept]
+            if kept.any():
+                yield left[kept] * factors[rows][kept][:, np.newaxis], right[kept]
 
     return rounding_of(pairs, worst, exact=not found.scaled)
 

@@ -99,7 +99,7 @@ class EmbeddingComparison:
         scale: The common factor from expected to observed rows, if `scaled` by one.
         normalized: Which side was normalised, if that is how lengths differ.
         permutation: For each observed row the expected row that it is, counted from 0, if rows are in another
-            order.
+            order; of outliers, expected rows that are left.
         outliers: Rows that do not agree although most do, counted from 0.
         worst_rows: The rows farthest apart by L2, the farthest first; a few.
         notes: What was not looked for, and why.

@@ -17,6 +17,7 @@ from embaudit.model.record import AuditRecord
 from embaudit.model.tensor_map import TensorMap
 from embaudit.model.words import plural, short
 from embaudit.report.loads import LOAD_COLUMNS, load_rows
+from embaudit.report.pages import page
 from embaudit.report.text import verdict
 from embaudit.report.wording import as_json, dtypes, inferred, plain, size, taken, value_notes
 
@@ -24,12 +25,6 @@ MAX_ROWS = 2000
 """Rows of one table; a browser shows no more with comfort. The JSON form has all of them."""
 
 _STYLE = """
-.embaudit { font: 14px/1.45 system-ui, sans-serif; color: inherit; max-width: 70rem;
-  overflow-wrap: anywhere; }
-.embaudit h2, .embaudit h3 { margin: 1.2em 0 .4em; line-height: 1.2; }
-.embaudit table { border-collapse: collapse; margin: .4em 0; background: transparent; }
-.embaudit th, .embaudit td { text-align: left; vertical-align: top; padding: .2em .8em .2em 0; color: inherit;
-  background: transparent; border-bottom: 1px solid rgba(128, 128, 128, .35); }
 .embaudit code { font-family: ui-monospace, monospace; font-size: .93em; color: inherit; background: none; }
 .embaudit .finding { border-left: 4px solid #888; padding: .1em 0 .1em .8em; margin: .8em 0; }
 .embaudit .error { border-color: #d33; } .embaudit .warning { border-color: #d90; }
@@ -37,18 +32,13 @@ _STYLE = """
 .embaudit .label { font-weight: 700; text-transform: uppercase; font-size: .85em; }
 .embaudit summary { cursor: pointer; opacity: .85; }
 """
-
-_PAGE_STYLE = """
-:root { color-scheme: light dark; }
-body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; }
-"""
+"""What findings add to the style of every page."""
 
 
 def render_html(record: AuditRecord, *, whole_page: bool = True) -> str:
     """The report as a page, or as the piece of one that a notebook takes in."""
     body = "".join(
         (
-            f'<div class="embaudit"><style>{_STYLE}</style>',
             f"<h2>embaudit: {verdict(record.findings)}</h2>",
             _about(record),
             *(_finding(finding) for finding in record.findings),
@@ -58,17 +48,9 @@ def render_html(record: AuditRecord, *, whole_page: bool = True) -> str:
             _value_notes(record.mappings),
             "" if record.diff is None else _diff(record.diff),
             _skipped(record),
-            "</div>",
         )
     )
-    if not whole_page:
-        return body
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{_text(f'embaudit: {record.target}')}</title><style>{_PAGE_STYLE}</style></head>"
-        f"<body>{body}</body></html>\n"
-    )
+    return page(f"embaudit: {record.target}", body, whole_page=whole_page, style=_STYLE)
 
 
 def _text(value: object) -> str:

@@ -27,6 +27,8 @@ GROUPS = {
     "EMB14": "Files that were not read",
     "EMB20": "What a loader would do",
     "EMB22": "What several loaders make of one repository",
+    "EMB30": "What loaders make of a text",
+    "EMB31": "Settings that readers understand differently",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from huggingface_hub import constants
@@ -15,7 +16,9 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 
 import embaudit
 from embaudit import cli
+from embaudit.embeddings import probe, save_probe
 from embaudit.model.limits import Limits
+from embaudit.testing.embedding_server import EmbeddingServer, hashed_vectors
 from embaudit.testing.loopback_hub import LoopbackHub
 from embaudit.testing.repositories import (
     bert_settings,
@@ -41,6 +44,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     before = bert_settings() | {"pytorch_model.bin": (tmp_path / "pytorch_model.bin").read_bytes()}
     after = before | {"model.safetensors": (tmp_path / "model.safetensors").read_bytes()}
     _write(tmp_path / "my-model", after)
+    _vectors(tmp_path)
     _clone(tmp_path / "clone", before, after)
     with LoopbackHub() as hub, hub.in_process():
         repository = hub.create("org/name")
@@ -56,6 +60,14 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
+
+
+def _vectors(folder: Path) -> None:
+    """Vectors of three texts, as expected and as observed: the same, normalised."""
+    expected = hashed_vectors(["one", "two", "three"]) * 2
+    np.save(folder / "expected.npy", expected)
+    np.save(folder / "observed.npy", expected / np.linalg.norm(expected, axis=1, keepdims=True))
+    (folder / "texts.txt").write_text("one\ntwo\nthree\n")
 
 
 def _clone(folder: Path, before: dict[str, bytes], after: dict[str, bytes]) -> None:
@@ -93,15 +105,18 @@ def _commands(page: Path) -> list[str]:
     ("page", "command"),
     [
         pytest.param(page, command, id=f"{page.name}: {command}")
-        for page in PAGES
-        for command in _commands(page)
+        for command, page in {command: page for page in PAGES for command in _commands(page)}.items()
     ],
 )
 @pytest.mark.usefixtures("workplace")
 def test_the_commands_of_a_page_run(page: Path, command: str) -> None:
     """Every embaudit command of the page ends with 0 or 1: it was understood, and its target was audited."""
     command = command.replace("COMMIT", "v1")
-    result = CliRunner().invoke(cli.cli, shlex.split(command)[1:])
+    with EmbeddingServer() as server:
+        if "--golden" in command:
+            save_probe(probe(server.tei), "golden.safetensors")
+        command = command.replace("http://localhost:8080", server.base)
+        result = CliRunner().invoke(cli.cli, shlex.split(command)[1:])
 
     assert isinstance(result.exception, SystemExit | None), page
     assert result.exit_code in {0, 1}, (page, result.output)

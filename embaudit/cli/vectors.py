@@ -1,0 +1,199 @@
+"""The commands that look at vectors: compare, probe, diagnose."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from embaudit.cli.frame import FINDINGS, FORMAT, OUTPUT, PASSED, cli, write
+from embaudit.cli.texts import read_texts
+from embaudit.embeddings import (
+    PROBE_TEXTS,
+    check_server,
+    compare_embeddings,
+    compare_probes,
+    diagnose,
+    load_probe,
+    probe,
+    save_probe,
+)
+from embaudit.errors import UsageError
+from embaudit.model.diagnosis import Verdict
+from embaudit.model.probe import Probe, ServerMismatch
+from embaudit.predicting import predict_load
+from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_json
+from embaudit.report.embeddings import render_comparison, render_comparison_html, render_comparison_json
+from embaudit.report.probes import (
+    render_drift,
+    render_drift_html,
+    render_drift_json,
+    render_probe,
+    render_probe_html,
+    render_probe_json,
+)
+from embaudit.sources import open_snapshot
+
+API_KEY_VARIABLE = "EMBAUDIT_API_KEY"
+"""The variable that holds the key of a server: a key on the command line would stand in the process list."""
+
+_MEASURE = "sentence-transformers"
+"""What a repository declares is what it makes of it."""
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FORM = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "html"]),
+    default="text",
+    show_default=True,
+    help="Form of the output.",
+)
+_TEXTS = click.option(
+    "--texts",
+    "texts_file",
+    type=_FILE,
+    help="The texts: one a line, or a JSON array of strings in a .json file.",
+)
+
+
+@cli.command("compare")
+@click.argument("expected")
+@click.argument("observed")
+@_TEXTS
+@_FORM
+@OUTPUT
+def compare_command(
+    expected: str, observed: str, texts_file: Path | None, form: str, output: Path | None
+) -> None:
+    """Tell what turns the vectors EXPECTED into the vectors OBSERVED; exit with 1 unless they agree.
+
+    Both are files: .npy, .npz, .safetensors, .json or .jsonl.
+    """
+    comparison = compare_embeddings(Path(expected), Path(observed))
+    texts = () if texts_file is None else read_texts(texts_file)
+    if texts and len(texts) != comparison.n_rows:
+        raise UsageError(f"{texts_file} has {len(texts):,} texts for {comparison.n_rows:,} vectors")
+    write(
+        _in_form(
+            form,
+            lambda: render_comparison(comparison, texts),
+            lambda: render_comparison_json(comparison),
+            lambda: render_comparison_html(comparison, texts),
+        ),
+        output,
+    )
+    sys.exit(PASSED if comparison.agrees else FINDINGS)
+
+
+@cli.command("probe")
+@click.argument("backend")
+@_TEXTS
+@click.option("--save", type=_FILE, help="Keep the probe in this .safetensors file.")
+@click.option("--golden", type=_FILE, help="A probe that was kept: tell what drifted since.")
+@click.option("--tolerance", type=float, help="Relative distance up to which a text did not drift.")
+@click.option("--target", help="The repository that the server should serve: is it that, by what it says?")
+@click.option("--timeout", type=float, metavar="SECONDS", help="What one request may take.")
+@click.option("--quick", is_flag=True, help="Ask once; leave out batches, order and repetition.")
+@_FORM
+@OUTPUT
+def probe_command(
+    backend: str,
+    texts_file: Path | None,
+    save: Path | None,
+    golden: Path | None,
+    tolerance: float | None,
+    target: str | None,
+    timeout: float | None,
+    quick: bool,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Send a fixed set of texts to the server BACKEND; exit with 1 if it misbehaves, drifted or is another.
+
+    BACKEND is tei+http://HOST:PORT, openai+http://HOST:PORT/v1?model=NAME, or plain http://HOST:PORT. The
+    variable EMBAUDIT_API_KEY holds its key, if it has one.
+    """
+    earlier = None if golden is None else load_probe(golden)
+    probed = probe(
+        backend,
+        _texts_to_probe(texts_file, earlier),
+        observe=not quick,
+        api_key=os.environ.get(API_KEY_VARIABLE) or None,
+        timeout=timeout,
+    )
+    if save is not None:
+        save_probe(probed, save)
+    mismatches = () if target is None else _mismatches(probed, target)
+    if earlier is None:
+        shown = _in_form(
+            form,
+            lambda: render_probe(probed, mismatches),
+            lambda: render_probe_json(probed, mismatches),
+            lambda: render_probe_html(probed, mismatches),
+        )
+        agrees = True
+    else:
+        drift = compare_probes(earlier, probed, tolerance=tolerance)
+        shown = _in_form(
+            form,
+            lambda: render_drift(drift),
+            lambda: render_drift_json(drift),
+            lambda: render_drift_html(drift),
+        )
+        agrees = drift.agrees
+    write(shown, output)
+    sys.exit(PASSED if agrees and not probed.faults and not mismatches else FINDINGS)
+
+
+@cli.command("diagnose")
+@click.argument("target")
+@click.argument("observed")
+@click.option(
+    "--texts",
+    "texts_file",
+    type=_FILE,
+    required=True,
+    help="What they are vectors of: one a line, or a JSON array of strings in a .json file.",
+)
+@click.option("--loader", help="Who made them: 'embed_anything==0.4.12'.")
+@click.option("--against", metavar="TARGET", help="Another commit whose vectors they may be.")
+@FORMAT
+@OUTPUT
+def diagnose_command(
+    target: str,
+    observed: str,
+    texts_file: Path,
+    loader: str | None,
+    against: str | None,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Find out why the vectors OBSERVED are not those that TARGET promises; exit with 1 unless they agree.
+
+    OBSERVED is a file: .npy, .npz, .safetensors, .json or .jsonl. This runs the model, which needs
+    embaudit[transformers].
+    """
+    diagnosis = diagnose(target, Path(observed), texts=read_texts(texts_file), loader=loader, against=against)
+    write(render_diagnosis_json(diagnosis) if form == "json" else render_diagnosis(diagnosis), output)
+    sys.exit(PASSED if diagnosis.verdict is Verdict.AGREES else FINDINGS)
+
+
+def _texts_to_probe(texts_file: Path | None, golden: Probe | None) -> Sequence[str]:
+    """The texts that were named; else those of the golden probe, else embaudit's own."""
+    if texts_file is not None:
+        return read_texts(texts_file)
+    return PROBE_TEXTS if golden is None else golden.texts
+
+
+def _mismatches(probed: Probe, target: str) -> tuple[ServerMismatch, ...]:
+    if probed.server is None:
+        raise UsageError(f"{probed.backend} says nothing of itself that could be held against {target}")
+    snapshot = open_snapshot(target)
+    declared = predict_load(snapshot, _MEASURE).pipeline
+    return check_server(probed.server, snapshot, pipeline=declared)
+
+
+def _in_form(form: str, text: Callable[[], str], json: Callable[[], str], html: Callable[[], str]) -> str:
+    """What is shown, in the form that was asked for; the others are not made."""
+    return {"text": text, "json": json, "html": html}[form]()

@@ -1,0 +1,1 @@
+"""Asking a backend for the vectors of fixed texts, and holding the answers against earlier ones."""
