@@ -10,11 +10,15 @@ from embaudit.loaders.base import Era, Loader, Setting
 from embaudit.loaders.candle import CANDLE
 from embaudit.loaders.embed_anything import EMBED_ANYTHING
 from embaudit.loaders.requests import LoaderRequest, named, parse_request
-from embaudit.loaders.sentence_transformers import SENTENCE_TRANSFORMERS
+from embaudit.loaders.sentence_transformers import SENTENCE_TRANSFORMERS, declared_pipeline
+from embaudit.loaders.servers import SERVERS
 from embaudit.loaders.tei import TEI
 from embaudit.loaders.transformers import TRANSFORMERS
 
-LOADERS: tuple[Loader[Any], ...] = (TRANSFORMERS, SENTENCE_TRANSFORMERS, TEI, CANDLE, EMBED_ANYTHING)
+LOADERS: tuple[Loader[Any], ...] = (
+    *(TRANSFORMERS, SENTENCE_TRANSFORMERS, TEI, CANDLE, EMBED_ANYTHING),
+    *SERVERS,
+)
 """Every loader that is known."""
 
 
@@ -41,5 +45,6 @@ __all__ = [
     "Setting",
     "ask_loader",
     "canonical_name",
+    "declared_pipeline",
     "parse_loader",
 ]

@@ -21,9 +21,10 @@ from embaudit.loaders.candle_models import Attempt, CandleLoad, CandleModel, Par
 from embaudit.loaders.candle_reading import CandleRead, CandleReader, Offsets
 from embaudit.loaders.candle_words import cut
 from embaudit.loaders.harmless import why_harmless
+from embaudit.loaders.plain_pipelines import token_vectors
 from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON
-from embaudit.model.prediction import PredictedLoad
+from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 from embaudit.model.weights import WEIGHTS_IN_ORDER
 
@@ -113,13 +114,16 @@ def _predict(repository: Repository, setting: Setting[CandleEra]) -> Iterator[Pr
         if model is not None
         else "Asked for are all stored tensors."
     )
-    yield predict_candle(
+    prediction = predict_candle(
         repository,
         opened,
         load,
         sources=(*setting.era.sources, *([model.source] if model is not None else [])),
         reasons=(asked, chosen) if opened.path else (),
     )
+    is_refused = prediction.outcome is Outcome.REFUSED
+    pipeline = token_vectors(repository, "A model of candle", own_tokenizer=False)
+    yield attrs.evolve(prediction, pipeline=None if is_refused else pipeline)
 
 
 def _candidates(repository: Repository) -> tuple[str, ...]:

@@ -23,9 +23,11 @@ from embaudit.loaders.candle_files import open_first, predict_candle
 from embaudit.loaders.candle_models import CandleLoad, CandleModel, load_candle_model
 from embaudit.loaders.candle_reading import CandleReader
 from embaudit.loaders.candle_words import cut
+from embaudit.loaders.hidden_sizes import positions, width
 from embaudit.loaders.listing import exists, is_unseen, weights_beside
 from embaudit.loaders.serde import Field, Fields, Kind, Presence, first_problem, optional, required
 from embaudit.model.dtypes import DType
+from embaudit.model.embedding_pipeline import EmbeddingPipeline, PoolingMode
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
@@ -43,11 +45,13 @@ class EmbedAnythingEra(Era):
         reader: The readers of the candle that they are built with.
         classes: Names of the models that they have, of those that make dense vectors of texts.
         by_architectures: Whether `architectures` decides on the model; if not, the caller does.
+        notes: What is to be said of its pooling, one sentence each.
     """
 
     reader: CandleReader
     classes: frozenset[str]
     by_architectures: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -62,6 +66,7 @@ class EmbedAnythingModel:
         settings: Fields that its code takes for granted, whatever `config.json` says.
         files: Weight files, the first that exists is opened.
         companions: Other files that it does not start without.
+        pooling: How the vectors of tokens become one; None if that is not known.
     """
 
     architecture_names: tuple[str, ...]
@@ -71,6 +76,7 @@ class EmbedAnythingModel:
     settings: Mapping[str, JSON] = attrs.field(factory=FrozenMapping, converter=freeze_object)
     files: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
     companions: tuple[str, ...] = (_CONFIG, "tokenizer.json")
+    pooling: PoolingMode | None = None
 
 
 _COUNTS = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size"
@@ -88,6 +94,7 @@ _BERT = EmbedAnythingModel(
         *optional(Kind.TEXT, "model_type"),
     ),
     activations=("gelu", "geluapproximate", "relu"),
+    pooling=PoolingMode.MEAN,
 )
 _JINA = EmbedAnythingModel(
     architecture_names=("JinaBertForMaskedLM",),
@@ -231,7 +238,29 @@ def _predict_model(repository: Repository, model: EmbedAnythingModel, era: Embed
         refusals=(*refusals, *load.refusals),
         doubts=(*load.doubts, *_leniencies(repository)),
     )
-    return predict_candle(repository, opened, load, sources=(*era.sources, model.candle.source))
+    prediction = predict_candle(repository, opened, load, sources=(*era.sources, model.candle.source))
+    is_refused = prediction.outcome is Outcome.REFUSED
+    return attrs.evolve(prediction, pipeline=None if is_refused else _pipeline(repository, model, era))
+
+
+def _pipeline(repository: Repository, model: EmbedAnythingModel, era: EmbedAnythingEra) -> EmbeddingPipeline:
+    """What comes of a text, whatever the settings beside `config.json` and `tokenizer.json` say.
+
+    `tokenizer.json` alone decides whether texts are lowercased, and is not read.
+
+    Seen with 0.4.12 and 0.7.1 of a BERT, in `tests/interop/test_embed_anything_pipelines.py`.
+    """
+    config = repository.declaration.config
+    is_seen = model.pooling is not None
+    return EmbeddingPipeline(
+        pooling=None if model.pooling is None else (model.pooling,),
+        normalize=True if is_seen else None,
+        max_seq_length=positions(config) if is_seen else None,
+        truncates=True if is_seen else None,
+        lowercase=None,
+        dimension=width(config),
+        notes=era.notes if is_seen else ("How it pools models of this kind is not known to embaudit.",),
+    )
 
 
 def _leniencies(repository: Repository) -> Iterator[str]:
@@ -274,6 +303,7 @@ EMBED_ANYTHING = Loader(
             versions=">=0.3.0,<0.5.3",
             reader=BYTES_READER,
             classes=_OLDEST,
+            notes=("Seen with 0.4.12: in a batch, the padding of the shorter texts is averaged too.",),
             sources=(f"{_WHEELS}/0.4.12/",),
         ),
         # candle 27996a1, then 0.8.3 and 0.8.4.

@@ -43,6 +43,11 @@ def positions(config: Mapping[str, JSON]) -> int | None:
     return _POSITIONS_OF_BERT if model_type in _LIKE_BERT else None
 
 
+def has_table_of_positions(config: Mapping[str, JSON]) -> bool:
+    """Whether the model is of a type that looks positions up in a table, which ends."""
+    return config.get("model_type") in _LIKE_BERT
+
+
 def whole(value: JSON) -> int | None:
     """A whole number, which `true` is not."""
     return value if type(value) is int else None

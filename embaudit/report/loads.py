@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from embaudit.model.prediction import LoadPrediction, PredictedLoad
 from embaudit.model.words import plural
 from embaudit.report.columns import left_out, table, wrapped
+from embaudit.report.pipelines import pipeline_lines
 from embaudit.report.wording import plain
 
 LOAD_COLUMNS = ("loader", "versions", "outcome", "file", "dtype", "tensors")
@@ -67,6 +68,8 @@ def render_prediction(prediction: LoadPrediction, *, max_rows: int) -> str:
 def _details(load: PredictedLoad, max_rows: int) -> Iterator[str]:
     for reason in load.reasons:
         yield from wrapped(reason, indent=2)
+    if load.pipeline is not None:
+        yield from pipeline_lines(load.pipeline)
     for title, names in _lists(load):
         if names:
             yield f"  {title} ({plural(len(names), 'tensor')}):"

@@ -14,10 +14,12 @@ from safetensors.torch import load_file
 
 import embaudit
 from embaudit.loaders import LOADERS
+from embaudit.loaders.servers import SERVERS
 from embaudit.testing.repositories import flat
 
 NAMES = [loader.name for loader in LOADERS]
-NEWEST = [f"{loader.name}=={loader.releases[-1]}" for loader in LOADERS]
+NEWEST = [f"{loader.name}=={loader.releases[-1]}" for loader in LOADERS if loader not in SERVERS]
+"""Those that embaudit predicts weights for."""
 
 
 @attrs.define

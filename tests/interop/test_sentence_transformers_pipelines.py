@@ -187,6 +187,13 @@ EDITS: dict[str, Edit] = {
     "no modules.json, another length in the settings": every(
         put(modules=None), change("sentence_bert_config", max_seq_length=64)
     ),
+    "no modules.json, a causal model": every(
+        put(modules=None), change("config", architectures=["BertForCausalLM"])
+    ),
+    "no modules.json, a causal model that looks both ways": every(
+        put(modules=None), change("config", architectures=["BertForCausalLM"], is_causal=False)
+    ),
+    "Pooling without settings": put(**{"1_Pooling__config": None}),
     "Dense": every(
         old_modules("Transformer", "Pooling", "Dense"),
         dense("2_Dense", SIZE, 64, activation_function=TANH),
@@ -224,7 +231,9 @@ EDITS: dict[str, Edit] = {
     "LayerNorm after Normalize": every(
         old_modules("Transformer", "Pooling", "Normalize", "LayerNorm"), layer_norm("3_LayerNorm")
     ),
-    "Normalize before Pooling": old_modules("Transformer", "Normalize", "Pooling"),
+    "Normalize before Pooling": every(
+        old_modules("Transformer", "Normalize", "Pooling"), pooling("mean_tokens", folder="2_Pooling")
+    ),
     "Normalize of tokens": every(
         old_modules("Transformer", "Pooling", "Normalize"),
         put(**{"2_Normalize__config": {"module_input_name": "token_embeddings"}}),
@@ -246,6 +255,7 @@ EDITS: dict[str, Edit] = {
         static("0_Router/a_Static"),
     ),
     "another length": change("sentence_bert_config", max_seq_length=32),
+    "a length beyond the positions": change("sentence_bert_config", max_seq_length=600),
     "no length in the settings": change("sentence_bert_config", max_seq_length=None),
     "no settings of the Transformer": put(sentence_bert_config=None),
     "settings under another name": every(

@@ -1,5 +1,6 @@
 """Every rule, held to a table: rows where it fires, rows where it stays silent, and where it is skipped."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -9,6 +10,7 @@ from embaudit.model.checkpoint import CheckpointFormat, Oddity, PickleGlobal, Pi
 from embaudit.model.declaration import BadDocument, Declaration
 from embaudit.model.diff import FieldChange, FileChange, SnapshotDiff
 from embaudit.model.dtypes import DType
+from embaudit.model.embedding_pipeline import DenseLayer, EmbeddingPipeline, PoolingMode
 from embaudit.model.facts import (
     Absent,
     ComparedValues,
@@ -24,9 +26,9 @@ from embaudit.model.facts import (
     ValueScans,
     WeightFiles,
 )
-from embaudit.model.files import CacheState, CommitInfo, FileState, FlaggedFile, HubState
+from embaudit.model.files import CacheState, CommitInfo, FileState, FlaggedFile, HubState, Snapshot
 from embaudit.model.findings import Observation, Severity, Skipped, Where
-from embaudit.model.prediction import DuplicateKey, MisreadKey, Outcome
+from embaudit.model.prediction import DuplicateKey, LoadPrediction, MisreadKey, Outcome
 from embaudit.model.tensor_map import Agreement, Depth, TensorMap, TiedName
 from embaudit.model.values import ValueScan
 from embaudit.rules import RULES, ask_rules
@@ -221,6 +223,88 @@ def a_load_change(before: Any, after: Any) -> LoadChanges:
 
 
 SAME_LOAD = a_load_change(make_load(), make_load())
+
+
+POOLING, MODULES = "1_Pooling/config.json", "modules.json"
+PROMPTS, LENGTHS = "config_sentence_transformers.json", "sentence_bert_config.json"
+CLS, MEAN = PoolingMode.CLS, PoolingMode.MEAN
+MODULE_LIST = tuple(
+    {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
+    for index, (kind, path) in enumerate(
+        (("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize"))
+    )
+)
+POOLING_SETTINGS: dict[str, Any] = {
+    "word_embedding_dimension": 4,
+    "pooling_mode_cls_token": False,
+    "pooling_mode_mean_tokens": True,
+}
+NEW_POOLING = {"embedding_dimension": 4, "pooling_mode": "cls"}
+SETTINGS: dict[str, Any] = {
+    "config.json": {"model_type": "bert", "hidden_size": 4, "max_position_embeddings": 512},
+    "tokenizer_config.json": {"tokenizer_class": "BertTokenizer", "do_lower_case": True},
+    MODULES: MODULE_LIST,
+    POOLING: POOLING_SETTINGS,
+    LENGTHS: {"max_seq_length": 256},
+    PROMPTS: {},
+}
+"""What a small model of sentence-transformers declares: BERT, pooled by the mean, normalised."""
+WITH_DENSE = {
+    MODULES: (
+        *MODULE_LIST[:2],
+        {**MODULE_LIST[2], "path": "2_Dense", "type": "sentence_transformers.models.Dense"},
+    ),
+    "2_Dense/config.json": {"in_features": 4, "out_features": 2},
+}
+DENSE = DenseLayer(
+    path="2_Dense",
+    in_features=4,
+    out_features=2,
+    bias=True,
+    activation="torch.nn.modules.activation.Tanh",
+)
+WITH_PROMPT = {PROMPTS: {"prompts": {"q": "query: "}, "default_prompt_name": "q"}}
+UNPOOLED = {POOLING: {**POOLING_SETTINGS, "include_prompt": False}}
+LOWERED = {
+    LENGTHS: {"max_seq_length": 256, "do_lower_case": True},
+    "tokenizer_config.json": {"tokenizer_class": "BertTokenizer", "do_lower_case": False},
+}
+CUT = {PROMPTS: {"truncate_dim": 2}}
+TABLE = make_checkpoint([make_tensor("embeddings.word_embeddings.weight", (10, 4))])
+
+
+def settings(changed: Mapping[str, Any] | None = None) -> tuple[Snapshot, Declaration]:
+    """The files of the small model, some of them changed; None takes a file out."""
+    documents = {path: each for path, each in {**SETTINGS, **(changed or {})}.items() if each is not None}
+    return make_snapshot(tuple(documents)), Declaration(documents=documents)
+
+
+def pipeline(**fields: Any) -> EmbeddingPipeline:
+    """What is declared by the files of the small model, unless `fields` say otherwise."""
+    declared: dict[str, Any] = {
+        "pooling": (MEAN,),
+        "normalize": True,
+        "max_seq_length": 256,
+        "lowercase": True,
+        "dimension": 4,
+    }
+    return EmbeddingPipeline(**{**declared, **fields})
+
+
+def pooling_with(made: EmbeddingPipeline) -> LoadPrediction:
+    """A loader that makes this of a text, and of which nothing else is known."""
+    return make_prediction(make_load(Outcome.UNKNOWN, loader="server", versions="==1", pipeline=made))
+
+
+def piped(documents: Mapping[str, Any] | None = None, **fields: Any) -> tuple[Fact, ...]:
+    """One loader with its pipeline, and the small model."""
+    return (Loads(predictions=(pooling_with(pipeline(**fields)),)), *settings(documents))
+
+
+def piped_eras(*made: EmbeddingPipeline) -> tuple[Fact, ...]:
+    """One loader that makes something else of a text in every release, and the small model."""
+    loads = (make_load(versions=f"=={number}", pipeline=each) for number, each in enumerate(made, 1))
+    return (Loads(predictions=(make_prediction(*loads),)), *settings())
 
 
 CASES = (
@@ -1414,6 +1498,183 @@ CASES = (
         "EMB223",
         "a weight of 100,000, computed in float32",
         (Loads(predictions=(make_prediction(make_load()),)), LARGE),
+    ),
+    Case("EMB301", "pooled by cls where the mean is declared", piped(pooling=(CLS,)), ((E, POOLING),)),
+    Case(
+        "EMB301",
+        "pooled by cls in an old release that nobody asked for",
+        piped_eras(pipeline(pooling=(CLS,)), pipeline()),
+        ((W, POOLING),),
+    ),
+    Case(
+        "EMB301",
+        "two loaders that differ, and nothing declared",
+        (
+            Loads(predictions=(pooling_with(pipeline()), pooling_with(pipeline(pooling=(CLS,))))),
+            *settings({MODULES: ({"type": "custom.Module", "path": "", "name": "0"},)}),
+        ),
+        ((E, POOLING),),
+    ),
+    Case("EMB301", "pooled as declared", piped()),
+    Case("EMB301", "pooling that is not known", piped(pooling=None)),
+    Case("EMB301", "pooling that is left to the caller", piped(pooling=(), normalize=False)),
+    Case("EMB302", "not normalised where a Normalize is listed", piped(normalize=False), ((W, MODULES),)),
+    Case(
+        "EMB302",
+        "normalised where no Normalize is listed",
+        piped(documents={MODULES: MODULE_LIST[:2]}),
+        ((W, MODULES),),
+    ),
+    Case("EMB302", "normalised as declared", piped()),
+    Case("EMB302", "whether it normalises is not known", piped(normalize=None)),
+    Case(
+        "EMB303",
+        "a Dense that is skipped",
+        piped(documents=WITH_DENSE, normalize=False),
+        ((E, "2_Dense/config.json"),),
+    ),
+    Case(
+        "EMB303",
+        "a Dense without the activation that is declared by its absence",
+        piped(documents=WITH_DENSE, normalize=False, dense=(attrs.evolve(DENSE, activation=""),)),
+        ((E, "2_Dense/config.json"),),
+    ),
+    Case("EMB303", "a Dense as declared", piped(documents=WITH_DENSE, normalize=False, dense=(DENSE,))),
+    Case("EMB303", "a pipeline that is not known", piped(documents=WITH_DENSE, normalize=None)),
+    Case("EMB304", "a default prompt that is left out", piped(documents=WITH_PROMPT), ((W, PROMPTS),)),
+    Case(
+        "EMB304",
+        "a prompt that is pooled where it should not be",
+        piped(documents={**WITH_PROMPT, **UNPOOLED}, prompts={"q": "query: "}, default_prompt="q"),
+        ((W, PROMPTS),),
+    ),
+    Case(
+        "EMB304",
+        "the default prompt as declared",
+        piped(documents=WITH_PROMPT, prompts={"q": "query: "}, default_prompt="q"),
+    ),
+    Case("EMB304", "prompts that nobody is given by default", piped(prompts={"q": "query: "})),
+    Case("EMB305", "texts cut earlier than declared", piped(max_seq_length=128), ((W, LENGTHS),)),
+    Case("EMB305", "texts cut later than declared", piped(max_seq_length=512), ((N, LENGTHS),)),
+    Case("EMB305", "texts cut as declared", piped()),
+    Case("EMB306", "texts as they are where they are lowercased", piped(lowercase=False), ((W, LENGTHS),)),
+    Case("EMB306", "casing that is not known", piped(lowercase=None)),
+    Case(
+        "EMB306",
+        "a loader that does not know of `do_lower_case`, and a cased tokenizer",
+        piped(documents=LOWERED, lowercase=None),
+        ((W, f"{LENGTHS}: do_lower_case"),),
+    ),
+    Case("EMB306", "a cased tokenizer, lowercased as declared", piped(documents=LOWERED)),
+    Case(
+        "EMB307", "whole vectors where they are cut", piped(documents=CUT, normalize=False), ((E, PROMPTS),)
+    ),
+    Case("EMB307", "cut as declared", piped(documents=CUT, normalize=False, truncate_dim=2, dimension=2)),
+    Case(
+        "EMB310",
+        "two modes, of which one reader takes one",
+        settings({POOLING: {**POOLING_SETTINGS, "pooling_mode_cls_token": True}}),
+        ((W, POOLING),),
+    ),
+    Case(
+        "EMB310",
+        "cls alone, which was cls and mean",
+        settings({POOLING: {"word_embedding_dimension": 4, "pooling_mode_cls_token": True}}),
+        ((W, POOLING),),
+    ),
+    Case("EMB310", "one mode with every flag", settings()),
+    Case("EMB310", "the new format, which old readers refuse", settings({POOLING: NEW_POOLING})),
+    Case("EMB310", "no pooling file", settings({POOLING: None, MODULES: None})),
+    Case(
+        "EMB311",
+        "a token beyond the rows",
+        (Declaration(documents={"added_tokens.json": {"<new>": 10}}), TABLE),
+        ((E, "added_tokens.json"),),
+    ),
+    Case(
+        "EMB311",
+        "a vocabulary beyond the rows, and a decoder too",
+        (
+            Declaration(
+                documents={
+                    "config.json": {"vocab_size": 11},
+                    "tokenizer_config.json": {"added_tokens_decoder": {"3": {}, "11": {}, "x": {}}},
+                }
+            ),
+            TABLE,
+        ),
+        ((E, "config.json"), (E, "tokenizer_config.json")),
+    ),
+    Case(
+        "EMB311",
+        "a table of more rows than tokens",
+        (Declaration(documents={"config.json": {"vocab_size": 9}, "added_tokens.json": {"a": 9}}), TABLE),
+    ),
+    Case(
+        "EMB311",
+        "no table of embeddings",
+        (Declaration(documents={"config.json": {"vocab_size": 99}}), make_checkpoint()),
+    ),
+    Case(
+        "EMB312",
+        "code of another repository",
+        (
+            Declaration(
+                documents={
+                    "config.json": {"auto_map": {"AutoModel": "org/code--m.Model", "AutoConfig": "c.Config"}},
+                    "tokenizer_config.json": {"auto_map": {"AutoTokenizer": (None, "org/code--t.Tokenizer")}},
+                    MODULES: ({"type": "org/other--custom.Transformer", "path": ""},),
+                }
+            ),
+        ),
+        (
+            (W, "config.json: auto_map"),
+            (W, "modules.json: type"),
+            (W, "tokenizer_config.json: auto_map"),
+        ),
+    ),
+    Case(
+        "EMB312",
+        "code of its own",
+        (Declaration(documents={"config.json": {"auto_map": {"AutoModel": "model.Model"}}}),),
+    ),
+    Case(
+        "EMB314",
+        "a mode that nobody knows",
+        settings({POOLING: {"embedding_dimension": 4, "pooling_mode": "median"}}),
+        ((W, MODULES),),
+    ),
+    Case("EMB314", "an argument is missing", settings({POOLING: {}}), ((W, MODULES),)),
+    Case(
+        "EMB314",
+        "a default prompt that is none",
+        settings({PROMPTS: {"default_prompt_name": "q"}}),
+        ((W, MODULES),),
+    ),
+    Case(
+        "EMB314",
+        "a setting that nobody knows",
+        settings({LENGTHS: {"max_sequence": 3}}),
+        ((W, MODULES),),
+    ),
+    Case("EMB314", "settings as they should be", settings()),
+    Case(
+        "EMB314",
+        "code that is not looked at",
+        settings({MODULES: ({"type": "a.B", "path": "", "name": "0"},)}),
+    ),
+    Case("EMB314", "no modules", settings({MODULES: None, PROMPTS: {"default_prompt_name": "q"}})),
+    Case(
+        "EMB313",
+        "600 tokens and 512 positions",
+        settings({LENGTHS: {"max_seq_length": 600}}),
+        ((W, "config.json: max_position_embeddings"),),
+    ),
+    Case("EMB313", "256 tokens and 512 positions", settings()),
+    Case(
+        "EMB313",
+        "positions that are computed and have no end",
+        settings({LENGTHS: {"max_seq_length": 600}, "config.json": {"model_type": "nomic_bert"}}),
     ),
 )
 

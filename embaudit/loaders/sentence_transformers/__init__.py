@@ -6,7 +6,7 @@ their own, without an index, and refuse whatever does not fit.
 
 from embaudit.loaders.base import Loader
 from embaudit.loaders.sentence_transformers.eras import ERAS, RELEASES, SentenceTransformersEra
-from embaudit.loaders.sentence_transformers.predict import predict
+from embaudit.loaders.sentence_transformers.predict import declared_pipeline, predict, settings_refusal
 from embaudit.loaders.transformers import TRANSFORMERS
 
 SENTENCE_TRANSFORMERS: Loader[SentenceTransformersEra] = Loader(
@@ -19,4 +19,11 @@ SENTENCE_TRANSFORMERS: Loader[SentenceTransformersEra] = Loader(
 )
 """`SentenceTransformer(path)`."""
 
-__all__ = ["ERAS", "RELEASES", "SENTENCE_TRANSFORMERS", "SentenceTransformersEra"]
+__all__ = [
+    "ERAS",
+    "RELEASES",
+    "SENTENCE_TRANSFORMERS",
+    "SentenceTransformersEra",
+    "declared_pipeline",
+    "settings_refusal",
+]

@@ -1,6 +1,7 @@
 """What `config_sentence_transformers.json` decides about a load, beyond the kind of model: whether it ends.
 
-Knows default prompts and requirements. Refuses to know what is installed, but for transformers.
+Knows default prompts, functions of similarity and requirements. Refuses to know what is installed, but for
+transformers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from embaudit.errors import FormatError
-from embaudit.formats.fields import OBJECT, inside, quoted, take_optional
+from embaudit.formats.fields import OBJECT, inside, quoted, quoted_value, take_optional
 from embaudit.loaders.sentence_transformers.joining import make_load
 from embaudit.loaders.sentence_transformers.judging import CannotTellError
 from embaudit.loaders.sentence_transformers.loading import Sight, object_document
@@ -27,6 +28,8 @@ def check_config(sight: Sight) -> Iterator[PredictedLoad]:
     if CONFIG in sight.repository.snapshot.files and follows_modules(sight.repository, sight.era):
         config = object_document(sight.repository, CONFIG)
         _check_default_prompt(config, sight.era.default_prompts)
+        if sight.era.refuses_similarities:
+            _check_similarity(config.get("similarity_fn_name"))
         if sight.era.requirements:
             _check_requirements(config.get("requirements"), sight)
     yield make_load(Outcome.FAITHFUL)
@@ -41,6 +44,15 @@ def _check_default_prompt(config: Mapping[str, JSON], known: tuple[str, ...] | N
     if default and default not in known and default not in prompts:
         shown = quoted(default) if isinstance(default, str) else repr(default)[:80]
         raise FormatError(f"the default prompt {shown} is none of the prompts", CONFIG)
+
+
+SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
+"""Functions by which vectors can be compared; the first is that of models that name none."""
+
+
+def _check_similarity(named: JSON) -> None:
+    if named is not None and named not in SIMILARITIES:
+        raise FormatError(f"there is no function of similarity {quoted_value(named)}", CONFIG)
 
 
 _N_REQUIREMENTS = 100

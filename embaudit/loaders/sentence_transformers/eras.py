@@ -77,6 +77,7 @@ class SentenceTransformersEra(Era):
         converts: Whether a repository of another `model_type` is loaded by default modules instead.
         default_prompts: Names of prompts that are there without being declared, or None if a default prompt
             is not checked.
+        refuses_similarities: Whether a function of similarity that it does not have is an error.
         requirements: Whether `requirements` of the repository are held against what is installed.
         refuses_no_modules: Whether an empty `modules.json` is an error.
         model2vec_names: Whether `StaticEmbedding` takes model2vec's name for the table.
@@ -85,6 +86,7 @@ class SentenceTransformersEra(Era):
         tokenizer_has_length: Whether texts end where the tokenizer is told that they end.
         last_token_if_causal: Whether a causal model without `modules.json` is pooled by its last token.
         distrusts_activations: Whether activations that are not torch's are replaced by Tanh.
+        normalize_needs_vector: Whether encoding fails at a Normalize before there is the vector of a text.
         normalize_takes_settings: Whether Normalize has settings.
         reads_truncate_dim: Whether the repository can say how many components are kept.
     """
@@ -102,6 +104,7 @@ class SentenceTransformersEra(Era):
     runs_repository_code: bool = False
     converts: bool = False
     default_prompts: tuple[str, ...] | None = None
+    refuses_similarities: bool = False
     requirements: bool = False
     refuses_no_modules: bool = False
     model2vec_names: bool = False
@@ -110,6 +113,7 @@ class SentenceTransformersEra(Era):
     tokenizer_has_length: bool = False
     last_token_if_causal: bool = False
     distrusts_activations: bool = False
+    normalize_needs_vector: bool = True
     normalize_takes_settings: bool = False
     reads_truncate_dim: bool = False
 
@@ -203,6 +207,7 @@ _3_0 = attrs.evolve(
     _2_7,
     versions=">=3,<3.0.1",
     takes_trust_out=False,
+    refuses_similarities=True,
     classes=m.by_former_paths(_TYPES_3),
     sources=_sources("3.0.0", "SentenceTransformer.py", "models/Transformer.py", "models/Dense.py"),
 )
@@ -265,6 +270,7 @@ _5_4 = attrs.evolve(
     tokenizer_has_length=True,
     last_token_if_causal=True,
     reads_truncate_dim=True,
+    normalize_needs_vector=False,
     sources=_sources("5.4.0", *_NEW_PLACES),
 )
 _5_4_1 = attrs.evolve(
@@ -279,6 +285,7 @@ _6_0 = attrs.evolve(
     versions=">=6,<6.2",
     transformers=SpecifierSet(">=5.0.0,<6.0.0"),
     classes=m.by_paths_6(_TYPES_6),
+    refuses_similarities=False,
     requirements=True,
     normalize_takes_settings=True,
     sources=_sources("6.0.0", *_NEW_PLACES, "util/misc.py", "util/environment.py"),

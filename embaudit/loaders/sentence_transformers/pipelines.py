@@ -10,8 +10,9 @@ from typing import TypeVar
 import attrs
 
 from embaudit.errors import FormatError
-from embaudit.formats.fields import ARRAY, expect, quoted
+from embaudit.formats.fields import ARRAY, OBJECT, examples, expect, take
 from embaudit.loaders.hidden_sizes import whole
+from embaudit.loaders.sentence_transformers.declaring import SIMILARITIES
 from embaudit.loaders.sentence_transformers.judging import CannotTellError
 from embaudit.loaders.sentence_transformers.loading import Place, Sight, object_document, read_settings
 from embaudit.loaders.sentence_transformers.modules import Takes
@@ -24,6 +25,7 @@ from embaudit.loaders.sentence_transformers.places import (
 )
 from embaudit.loaders.sentence_transformers.steps import (
     BLANK,
+    noted,
     pool_by_default,
     run_step,
     unknown,
@@ -35,7 +37,8 @@ T = TypeVar("T")
 
 _DEPTH = 2
 """Routers inside one another that are followed; none is known to hold another."""
-_SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
+_N_STEPS = 64
+"""Modules on all routes of a Router that are followed; the same one may stand on them again and again."""
 
 
 def pipeline_of(sight: Sight, places: Sequence[Place]) -> EmbeddingPipeline:
@@ -86,28 +89,35 @@ def _run_routes(pipeline: EmbeddingPipeline, sight: Sight, place: Place, depth: 
         )
         for name, path in routes_of(settings, place).items()
     }
-    structure = settings["structure"]
     routes = {
-        route: _run(
-            pipeline,
-            sight,
-            [modules[str(name)] for name in expect(names, ARRAY, route)],
-            depth + 1,
-        )
-        for route, names in (structure.items() if isinstance(structure, Mapping) else ())
+        route: _run(pipeline, sight, [modules[name] for name in names], depth + 1)
+        for route, names in _structure(settings).items()
     }
     if not routes:
         raise FormatError("has no route", place.path(place.type.settings[0]))
     return _agreed(routes, place, pipeline.modules)
 
 
+def _structure(settings: Mapping[str, JSON]) -> dict[str, list[str]]:
+    """The routes of a Router, whose settings were looked at, and the names of the modules on each."""
+    structure = take(settings, "structure", OBJECT)
+    routes: dict[str, list[str]] = {}
+    for route, listed in structure.items():
+        names = expect(listed, ARRAY, route)
+        routes[route] = [str(name) for name in names]
+    n_steps = sum(map(len, routes.values()))
+    if max(len(routes), n_steps) > _N_STEPS:
+        raise CannotTellError(f"embaudit does not follow {len(routes)} routes of {n_steps} modules.")
+    return routes
+
+
 def _agreed(
     routes: Mapping[str, EmbeddingPipeline], place: Place, before: tuple[str, ...]
 ) -> EmbeddingPipeline:
     each = tuple(routes.values())
-    names = ", ".join(quoted(name) for name in routes)
     same = all(route == each[0] for route in each)
-    note = f"A text takes one of the routes {names}, {'which do the same' if same else 'which differ'}."
+    told = examples([*routes], "route")
+    note = f"A text takes one of {told}, {'which do the same' if same else 'which differ'}."
     dense = _common([(route.pooling, route.dense) for route in each])
     lengths = [route.max_seq_length for route in each if route.max_seq_length is not None]
     return EmbeddingPipeline(
@@ -143,7 +153,7 @@ def _declared(pipeline: EmbeddingPipeline, sight: Sight) -> EmbeddingPipeline:
         _cut(pipeline, cut),
         prompts=prompts,
         default_prompt=named if isinstance(named, str) and named in prompts else None,
-        similarity=similarity if isinstance(similarity, str) and similarity in _SIMILARITIES else "cosine",
+        similarity=str(similarity) if similarity in SIMILARITIES else SIMILARITIES[0],
     )
 
 
@@ -158,6 +168,8 @@ def _cut(pipeline: EmbeddingPipeline, kept: int | None) -> EmbeddingPipeline:
     """The pipeline that keeps the first components only, after all else, so that their length is below 1."""
     if kept is None:
         return pipeline
+    if kept < 1:
+        return noted(pipeline, f"What comes of a `truncate_dim` of {kept} is not known to embaudit.")
     is_whole = pipeline.dimension is not None and pipeline.dimension <= kept
     return attrs.evolve(
         pipeline,

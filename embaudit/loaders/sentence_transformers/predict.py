@@ -15,9 +15,9 @@ from embaudit.errors import FormatError
 from embaudit.loaders.base import Setting
 from embaudit.loaders.listing import weights_beside
 from embaudit.loaders.sentence_transformers.declaring import check_config
-from embaudit.loaders.sentence_transformers.eras import SentenceTransformersEra
+from embaudit.loaders.sentence_transformers.eras import ERAS, SentenceTransformersEra
 from embaudit.loaders.sentence_transformers.joining import join_alternatives, make_load, with_prefix
-from embaudit.loaders.sentence_transformers.judging import CannotTellError, shown_path
+from embaudit.loaders.sentence_transformers.judging import CannotTellError, Judgement, shown_path
 from embaudit.loaders.sentence_transformers.loading import (
     Place,
     Sight,
@@ -73,6 +73,51 @@ def predict(repository: Repository, setting: Setting[SentenceTransformersEra]) -
             runs.append(_Run(loads, releases))
     for run in runs:
         yield from run.named() if len(runs) > 1 else run.loads
+
+
+def declared_pipeline(repository: Repository, era: SentenceTransformersEra = ERAS[-1]) -> EmbeddingPipeline:
+    """What sentence-transformers makes of a text with this repository: the newest release is the measure.
+
+    Where the repository is refused, and where embaudit cannot tell, nothing is known, and `notes` say why.
+    """
+    return _Plan(steps=tuple(_steps(places_of(repository, era)))).pipeline(_newest_sight(repository, era))
+
+
+def _newest_sight(repository: Repository, era: SentenceTransformersEra) -> Sight:
+    """The repository as an era sees it, over the newest transformers that it stands on."""
+    transformers, releases = list(_transformers(Setting(era=era), None))[-1]
+    return Sight(repository=repository, era=era, transformers=transformers, releases=tuple(releases))
+
+
+def settings_refusal(repository: Repository) -> str:
+    """Why the newest release refuses the settings of a repository, whatever its weights.
+
+    Empty if it does not, and where embaudit cannot tell.
+    """
+    sight = _newest_sight(repository, ERAS[-1])
+    try:
+        for place in places_of(repository, sight.era):
+            judged = _judged(sight, place)
+            if judged is not None and judged.outcome is Outcome.REFUSED:
+                return judged.reason
+        list(check_config(sight))
+    except FormatError as error:
+        return _refused(error).reasons[0]
+    except CannotTellError:
+        return ""
+    return ""
+
+
+def _judged(sight: Sight, place: Place) -> Judgement | None:
+    """What the settings of one module mean for its load."""
+    match place.type.takes:
+        case Takes.STATE:
+            return place.type.judge(read_settings(sight, place, may_lack=sight.era.settings_may_lack))
+        case Takes.TRANSFORMER if not place.by_default:
+            read_settings(sight, place, may_lack=True)
+        case Takes.ROUTES:
+            routes_of(read_settings(sight, place, may_lack=False), place)
+    return None
 
 
 @attrs.define

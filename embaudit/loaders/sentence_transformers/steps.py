@@ -91,7 +91,7 @@ def _max_length(call: Call, options: Mapping[str, JSON], declared: int | None) -
     return min(limits, default=None)
 
 
-_FLAGS = {
+FLAGS = {
     "pooling_mode_cls_token": PoolingMode.CLS,
     "pooling_mode_max_tokens": PoolingMode.MAX,
     "pooling_mode_mean_tokens": PoolingMode.MEAN,
@@ -110,7 +110,7 @@ def _step_pooling(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
     size = pipeline.dimension if pipeline.pooling == () else None
     declared = settings.get("embedding_dimension", settings.get("word_embedding_dimension"))
     size = whole(declared) if size is None else size
-    return attrs.evolve(
+    pooled = attrs.evolve(
         pipeline,
         pooling=modes,
         include_prompt=bool(settings.get("include_prompt", True)),
@@ -118,6 +118,7 @@ def _step_pooling(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
         normalize=False,
         dense=(),
     )
+    return pooled if modes else noted(pooled, "Encoding ends in an error: no mode of Pooling is set.")
 
 
 def _modes_5_4(settings: Settings) -> tuple[PoolingMode, ...]:
@@ -126,7 +127,7 @@ def _modes_5_4(settings: Settings) -> tuple[PoolingMode, ...]:
         named = settings["pooling_mode"]
         several = named if isinstance(named, tuple) else (named,)
         return tuple(_MODES[name] for name in several if isinstance(name, str) and name in _MODES)
-    found = tuple(mode for flag, mode in _FLAGS.items() if settings.get(flag))
+    found = tuple(mode for flag, mode in FLAGS.items() if settings.get(flag))
     return found or (PoolingMode.MEAN,)
 
 
@@ -135,7 +136,7 @@ def _modes_before_5_4(settings: Settings) -> tuple[PoolingMode, ...]:
     named = settings.get("pooling_mode")
     if isinstance(named, str):
         return tuple(mode for name, mode in _MODES.items() if name == named.lower())
-    return tuple(mode for flag, mode in _FLAGS.items() if settings.get(flag, mode is PoolingMode.MEAN))
+    return tuple(mode for flag, mode in FLAGS.items() if settings.get(flag, mode is PoolingMode.MEAN))
 
 
 _TEXT_VECTOR = "sentence_embedding"
@@ -196,8 +197,11 @@ def _step_normalize(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipelin
         given = settings.get("module_output_name") or taken
         if (taken, given) != (_TEXT_VECTOR, _TEXT_VECTOR):
             return noted(pipeline, f"A Normalize takes {quoted_value(taken)} to {quoted_value(given)}.")
-    # Without a vector of the text there is nothing that it takes, and it says nothing.
-    return pipeline if pipeline.pooling == () else attrs.evolve(pipeline, normalize=True)
+    if pipeline.pooling != ():
+        return attrs.evolve(pipeline, normalize=True)
+    fails = call.sight.era.normalize_needs_vector
+    reason = "Encoding ends in an error: Normalize stands before there is the vector of a text."
+    return noted(pipeline, reason) if fails else pipeline
 
 
 def _step_layer_norm(pipeline: EmbeddingPipeline, _call: Call) -> EmbeddingPipeline:

@@ -20,6 +20,7 @@ from embaudit.loaders.serde import Field, Kind, Presence, first_problem, require
 from embaudit.loaders.tei.eras import DenseModules, TeiEra
 from embaudit.loaders.tei.files import SAFETENSORS, TORCH, Served, files_of, weights_at
 from embaudit.loaders.tei.settings import document_at
+from embaudit.model.embedding_pipeline import DenseLayer
 from embaudit.model.frozen import JSON
 from embaudit.model.prediction import MismatchedKey, MisreadKey
 from embaudit.model.repository import Repository
@@ -36,6 +37,7 @@ _MODULE_FIELDS = (
     *required(Kind.TEXT, "name path"),
     Field("type", Kind.TEXT, only=_TYPES),
 )
+_TANH = "torch.nn.modules.activation.Tanh"
 _DENSE_FIELDS = (
     *required(Kind.COUNT, "in_features out_features"),
     *required(Kind.TRUTH, "bias"),
@@ -43,7 +45,7 @@ _DENSE_FIELDS = (
         "activation_function",
         Kind.TEXT,
         Presence.OPTIONAL,
-        only=("torch.nn.modules.activation.Tanh", "torch.nn.modules.linear.Identity"),
+        only=(_TANH, "torch.nn.modules.linear.Identity"),
     ),
 )
 
@@ -63,6 +65,7 @@ class DensePart:
         changed: Whether the model becomes another one than its author's.
         silent: Whether the server says nothing of that.
         doubts: What embaudit cannot decide, one sentence each.
+        layer: What it does to a vector; None if it is not applied.
     """
 
     files: tuple[str, ...] = ()
@@ -75,6 +78,7 @@ class DensePart:
     changed: bool = False
     silent: bool = False
     doubts: tuple[str, ...] = ()
+    layer: DenseLayer | None = None
 
 
 def load_dense(repository: Repository, era: TeiEra, served: Served) -> tuple[DensePart, ...]:
@@ -178,6 +182,19 @@ def _load(
         reasons=(*part.reasons, *([remark] if unlisted else [])),
         changed=part.changed or unlisted,
         silent=part.silent or unlisted,
+        layer=_layer(path, config),
+    )
+
+
+def _layer(path: str, config: Mapping[str, JSON]) -> DenseLayer:
+    """What a Dense module does to a vector; without an activation, nothing is applied last."""
+    activation = config.get("activation_function")
+    return DenseLayer(
+        path=path,
+        in_features=_size(config, "in_features"),
+        out_features=_size(config, "out_features"),
+        bias=config.get("bias") is True,
+        activation=activation if activation == _TANH else "",
     )
 
 

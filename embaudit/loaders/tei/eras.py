@@ -65,6 +65,7 @@ class TeiEra(Era):
         length_file: Whether it reads `max_seq_length` from `sentence_bert_config.json` and its kin.
         prompts_file: Whether it reads prompts from `config_sentence_transformers.json`.
         dense: Which Dense modules it applies.
+        truncates: Whether `--auto-truncate` is on if it is not given: long texts are cut, not refused.
         doubtful_nulls: Fields of `config.json` of which it is not known whether the router takes null.
     """
 
@@ -82,6 +83,7 @@ class TeiEra(Era):
     length_file: bool = True
     prompts_file: bool = True
     dense: DenseModules = DenseModules.NONE
+    truncates: bool = False
     doubtful_nulls: tuple[str, ...] = ()
 
 
@@ -151,7 +153,7 @@ _V0_3 = attrs.evolve(
 _V0_4 = attrs.evolve(
     _V0_3,
     versions=">=0.4.0,<1",
-    sources=_sources("0.4.0"),
+    sources=_sources("0.4.0", 70),
     models=catalogue.SINCE_0_4,
     router=configs.ROUTER_CONFIG,
     classifiers=True,
@@ -236,7 +238,8 @@ _V1_8_3 = attrs.evolve(
 _V1_9_0 = attrs.evolve(
     _V1_8_3,
     versions=">=1.9.0,<1.9.2",
-    sources=_sources("1.9.0", 753),
+    sources=_sources("1.9.0", 753, 829),
+    truncates=True,
     models=catalogue.SINCE_1_9_0,
     activations=configs.ACTIVATIONS,
     router=configs.MAPPED_ROUTER_CONFIG,

@@ -28,9 +28,11 @@ from embaudit.loaders.tei.files import (
     why_unread,
 )
 from embaudit.loaders.tei.models import CPU, Config, TeiModel
+from embaudit.loaders.tei.pipelines import pipeline_of
 from embaudit.loaders.tei.settings import Start, model_refusal, start_server
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.dtypes import DType
+from embaudit.model.embedding_pipeline import EmbeddingPipeline
 from embaudit.model.prediction import MisreadKey, Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 from embaudit.model.words import plural
@@ -65,7 +67,14 @@ def _behaviours(repository: Repository, setting: Setting[TeiEra]) -> Iterator[Pr
         if load.outcome is Outcome.REFUSED:
             yield attrs.evolve(load, reasons=(*load.reasons, start.pooling_refusal))
         else:
-            yield attrs.evolve(load, reasons=(*load.reasons, _WITH_POOLING))
+            yield attrs.evolve(
+                load, reasons=(*load.reasons, _WITH_POOLING), pipeline=_left_open(load.pipeline)
+            )
+
+
+def _left_open(pipeline: EmbeddingPipeline | None) -> EmbeddingPipeline | None:
+    """The pipeline with a pooling that the command line decides."""
+    return None if pipeline is None else attrs.evolve(pipeline, pooling=None)
 
 
 def _refused(repository: Repository, reasons: Iterable[str]) -> PredictedLoad:
@@ -83,7 +92,8 @@ def _by_serving(repository: Repository, setting: Setting[TeiEra], start: Start) 
     engines = setting.era.cpu if setting.backend == CPU else (Engine.CANDLE,)
     onnx = choose_onnx(repository.snapshot) if Engine.ONNX_RUNTIME in engines else None
     if onnx is not None:
-        yield _serve_onnx(repository, onnx, start, engines)
+        load = _serve_onnx(repository, onnx, start, engines)
+        yield attrs.evolve(load, pipeline=pipeline_of(repository, setting.era, (), onnx=True))
         return
     refusal = _engine_refusal(repository, setting, start, engines)
     if refusal or start.model is None:
@@ -134,7 +144,11 @@ def _serve(
         doubts=(*load.doubts, *start.doubts, *model.doubts(config)),
         remarks=start.remarks,
     )
-    return _report(repository, weights.checkpoint, loaded, dtype)
+    report = _report(repository, weights.checkpoint, loaded, dtype)
+    if report.outcome is Outcome.REFUSED:
+        return report
+    layers = tuple(part.layer for part in dense if part.layer is not None)
+    return attrs.evolve(report, pipeline=pipeline_of(repository, era, layers))
 
 
 @lru_cache(maxsize=16)

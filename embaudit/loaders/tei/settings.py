@@ -33,7 +33,7 @@ _VOCABULARIES = frozenset(
     }
 )
 """Files of tokenizers that are not `tokenizer.json`."""
-_LENGTH_FILES = tuple(
+LENGTH_FILES = tuple(
     f"sentence_{family}_config.json"
     for family in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
@@ -125,7 +125,7 @@ def _router_refusals(repository: Repository, era: TeiEra) -> Iterator[str]:
     yield from _classifier(repository.declaration.config, era)
     if not exists(repository.snapshot, TOKENIZER) and _has_vocabulary(repository):
         yield f"There is no `{TOKENIZER}`, and other files of a tokenizer are not read."
-    length_file = next((name for name in _LENGTH_FILES if exists(repository.snapshot, name)), "")
+    length_file = next((name for name in LENGTH_FILES if exists(repository.snapshot, name)), "")
     if era.length_file and length_file:
         yield from _demand(repository, length_file, required(Kind.COUNT, "max_seq_length"))
     if era.prompts_file and exists(repository.snapshot, PROMPTS):
@@ -162,7 +162,7 @@ def _pooling_refusal(repository: Repository, era: TeiEra, model: TeiModel | None
             return ""
         return f"There is no `{POOLING}`, and without `--pooling` the server does not start."
     document, problem = document_at(repository.declaration, POOLING)
-    fields = _POOLING_FIELDS.get(era.pooling, _POOLING_FIELDS[PoolingFile.TWO_MODES])
+    fields = _pooling_fields(era)
     problem = problem or first_problem(document, fields)
     if problem:
         return f"`{POOLING}` cannot be parsed: {problem}; without `--pooling` the server does not start."
@@ -173,6 +173,19 @@ def _pooling_refusal(repository: Repository, era: TeiEra, model: TeiModel | None
         named = shown(repository.declaration.config.get("model_type"))
         return f"`{POOLING}` asks for {mode}, which the `model_type` {named} does not have here."
     return ""
+
+
+def pooling_mode(repository: Repository, era: TeiEra) -> str | None:
+    """How a repository is pooled, by the server's name for it, if the command line does not say; or None."""
+    if not exists(repository.snapshot, POOLING):
+        return "cls" if era.pooling is PoolingFile.NONE_FOR_BERT else None
+    document, problem = document_at(repository.declaration, POOLING)
+    fields = _pooling_fields(era)
+    return None if problem or first_problem(document, fields) else _mode(document, fields)
+
+
+def _pooling_fields(era: TeiEra) -> Fields:
+    return _POOLING_FIELDS.get(era.pooling, _POOLING_FIELDS[PoolingFile.TWO_MODES])
 
 
 def _mode(document: JSON, fields: Fields) -> str | None:
@@ -187,7 +200,7 @@ def _doubts(repository: Repository, era: TeiEra, config: Mapping[str, JSON]) -> 
     if is_unseen(repository.snapshot, TOKENIZER):
         yield why_unread(repository.snapshot, TOKENIZER)
     for bad in repository.declaration.bad:
-        if bad.usable and bad.path in {CONFIG, POOLING, PROMPTS, *_LENGTH_FILES}:
+        if bad.usable and bad.path in {CONFIG, POOLING, PROMPTS, *LENGTH_FILES}:
             yield f"Whether this reader takes `{bad.path}` is not known: {bad.problem}."
     for field in era.doubtful_nulls:
         if field in config and config[field] is None:

@@ -10,6 +10,7 @@ import attrs
 
 from embaudit.errors import FormatError, LimitError
 from embaudit.loaders.base import Setting
+from embaudit.loaders.plain_pipelines import token_vectors
 from embaudit.loaders.structure import structural_faults
 from embaudit.loaders.transformers.checks import check_weights, torch_answers
 from embaudit.loaders.transformers.eras import Adapters, TransformersEra
@@ -26,7 +27,9 @@ NAME = "transformers"
 
 def predict(repository: Repository, setting: Setting[TransformersEra]) -> Iterator[PredictedLoad]:
     """What `AutoModel.from_pretrained` would do with the model in the root of a repository."""
-    yield from load_model(repository, setting)
+    pipeline = token_vectors(repository, "AutoModel")
+    for load in load_model(repository, setting):
+        yield load if load.outcome is Outcome.REFUSED else attrs.evolve(load, pipeline=pipeline)
 
 
 def load_model(
