@@ -19,6 +19,7 @@ from embaudit.embeddings import (
     probe,
     save_probe,
 )
+from embaudit.embeddings.diagnosing import MOST_PASSES
 from embaudit.errors import UsageError
 from embaudit.model.diagnosis import Verdict
 from embaudit.model.probe import Probe, ServerMismatch
@@ -158,6 +159,13 @@ def probe_command(
 )
 @click.option("--loader", help="Who made them: 'embed_anything==0.4.12'.")
 @click.option("--against", metavar="TARGET", help="Another commit whose vectors they may be.")
+@click.option(
+    "--most-passes",
+    type=click.IntRange(min=1),
+    default=MOST_PASSES,
+    show_default=True,
+    help="How often the model is run over the texts at most.",
+)
 @FORMAT
 @OUTPUT
 def diagnose_command(
@@ -166,6 +174,7 @@ def diagnose_command(
     texts_file: Path,
     loader: str | None,
     against: str | None,
+    most_passes: int,
     form: str,
     output: Path | None,
 ) -> None:
@@ -174,7 +183,14 @@ def diagnose_command(
     OBSERVED is a file: .npy, .npz, .safetensors, .json or .jsonl. This runs the model, which needs
     embaudit[transformers].
     """
-    diagnosis = diagnose(target, Path(observed), texts=read_texts(texts_file), loader=loader, against=against)
+    diagnosis = diagnose(
+        target,
+        Path(observed),
+        texts=read_texts(texts_file),
+        loader=loader,
+        against=against,
+        most_passes=most_passes,
+    )
     write(render_diagnosis_json(diagnosis) if form == "json" else render_diagnosis(diagnosis), output)
     sys.exit(PASSED if diagnosis.verdict is Verdict.AGREES else FINDINGS)
 

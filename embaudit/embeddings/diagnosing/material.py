@@ -5,10 +5,12 @@ Knows which repositories can be run here, and why others cannot. Refuses to run 
 
 import os
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 
 import attrs
+from packaging.version import Version
 
-from embaudit.embeddings.diagnosing.declared import declared_pipeline
+from embaudit.embeddings.diagnosing.native import check_config
 from embaudit.embeddings.diagnosing.tokens import TokenizerFile, read_tokenizer
 from embaudit.errors import TargetError
 from embaudit.loaders import ask_loader, parse_loader
@@ -25,6 +27,9 @@ from embaudit.sources import open_snapshot
 
 REFERENCE = "sentence-transformers==6.2.0"
 """Whose vectors are the reference: what the settings of a repository mean is what it makes of them."""
+
+_FIRST_BENEATH = Version("5.0.0")
+"""The oldest transformers that this release of it stands on."""
 
 MOST_WEIGHT_FILES = 4
 """Other weight files of the repository that are tried."""
@@ -70,9 +75,7 @@ class Material:
         return ask_loader(self.repository, parse_loader(loader))
 
 
-def read_material(
-    target: str | os.PathLike[str] | Snapshot, limits: Limits, *, revision: str | None = None
-) -> Material:
+def read_material(target: str | os.PathLike[str] | Snapshot, limits: Limits) -> Material:
     """Everything that vectors of a repository are made of, the tensors themselves left in their files.
 
     Raises:
@@ -82,9 +85,10 @@ def read_material(
         FormatError: If a file does not follow its format.
         LimitError: If a file exceeds a limit.
     """
-    snapshot = open_snapshot(target, revision=revision, limits=limits)
+    snapshot = open_snapshot(target, limits=limits)
     repository = read_repository(snapshot, limits, exact=True)
-    prediction = ask_loader(repository, parse_loader(REFERENCE))
+    check_config(repository.declaration.config)
+    prediction = ask_loader(repository, parse_loader(_reference()))
     if prediction.outcome is not Outcome.FAITHFUL:
         why = " ".join(prediction.reasons[:1])
         raise TargetError(
@@ -93,8 +97,7 @@ def read_material(
     weights = preferred_weights(repository.checkpoints)
     if weights is None:
         raise TargetError("no weight file in the root of the repository is one that loaders open")
-    pipeline = declared_pipeline(repository, prediction)
-    _check_pipeline(pipeline)
+    pipeline = _checked(prediction.pipeline)
     return Material(
         repository=repository,
         pipeline=pipeline,
@@ -104,12 +107,20 @@ def read_material(
     )
 
 
-def _check_pipeline(pipeline: EmbeddingPipeline) -> None:
+def _reference() -> str:
+    """Who is asked what the reference is: on the transformers installed, if it stands there."""
+    installed = Version(version("transformers"))
+    return REFERENCE if installed < _FIRST_BENEATH else f"{REFERENCE} with transformers=={installed.public}"
+
+
+def _checked(pipeline: EmbeddingPipeline | None) -> EmbeddingPipeline:
+    if pipeline is None or not pipeline.pooling or pipeline.normalize is None:
+        why = " ".join(pipeline.notes[:1]) if pipeline is not None else ""
+        raise TargetError(f"how {REFERENCE} makes one vector of the tokens is not known. {why}".rstrip())
     strangers = [name for name in pipeline.modules if name not in _MODULES_RUN]
     if strangers:
         raise TargetError(f"`modules.json` has a {strangers[0]}, which is not built here")
-    if not pipeline.pooling:
-        raise TargetError("how the vectors of tokens are pooled is not known, or they are not pooled")
+    return pipeline
 
 
 def _others(repository: Repository, weights: str) -> Iterator[str]:

@@ -91,8 +91,8 @@ def build_model(
     if missing or told["mismatched_keys"]:
         lacking = sorted(missing) or sorted(map(str, told["mismatched_keys"]))
         raise TargetError(f"the weights do not fill the model: {lacking[0]} and {len(lacking) - 1} more")
-    model.requires_grad_(requires_grad=False)
-    return model.eval()
+    made_model: nn.Module = model.eval()
+    return made_model.requires_grad_(requires_grad=False)
 
 
 def most_tokens(model: nn.Module) -> int | None:
@@ -119,10 +119,12 @@ def layer_names(model: nn.Module) -> tuple[str, int]:
 def skip_layers(model: nn.Module, skipped: tuple[int, ...]) -> None:
     """Take layers out of a model, so that what goes into one comes out of it unchanged."""
     name, count = layer_names(model)
-    kept = [layer for place, layer in enumerate(model.get_submodule(name)) if place not in skipped]
+    layers = list(model.get_submodule(name).children())
+    kept = [layer for place, layer in enumerate(layers) if place not in skipped]
     parent, _, own = name.rpartition(".")
     setattr(model.get_submodule(parent), own, nn.ModuleList(kept))
-    model.config.num_hidden_layers = count - len(skipped)
+    config: Any = model.config
+    config.num_hidden_layers = count - len(skipped)
 
 
 def unread(model: nn.Module, which: Unread) -> int:
@@ -169,15 +171,22 @@ def run_model(model: nn.Module, numbers: Tensor, mask: Tensor) -> Tensor:
         model: What `build_model` gave.
         numbers: Of the tokens, of shape (texts, tokens).
         mask: Which of them are attended to.
+
+    Raises:
+        TargetError: If the model fails, as where the tokenizer has more tokens than the model.
     """
     with torch.inference_mode():
-        states: Tensor = model(input_ids=numbers, attention_mask=mask.long()).last_hidden_state
+        try:
+            states: Tensor = model(input_ids=numbers, attention_mask=mask.long()).last_hidden_state
+        except (IndexError, RuntimeError, ValueError) as error:
+            raise TargetError(f"the model cannot be run over these tokens: {error}") from error
     return states
 
 
 def _class_of(config: Any) -> Any:
     """The class without a head. A model that has an encoder and a decoder is its encoder."""
-    for classes in (MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING):
+    tables: tuple[Any, ...] = (MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING)
+    for classes in tables:
         if type(config) in classes:
             found = classes[type(config)]
             return found[0] if isinstance(found, tuple) else found
@@ -193,13 +202,13 @@ def _thawed(value: JSON) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars, and no lines about tensors that do no harm."""
-    verbosity = transformers_logging.get_verbosity()
-    shows_progress = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    logging: Any = transformers_logging
+    verbosity, shows_progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(verbosity)
+        logging.set_verbosity(verbosity)
         if shows_progress:
-            transformers_logging.enable_progress_bar()
+            logging.enable_progress_bar()

@@ -102,6 +102,16 @@ class Setting:
     stored_dtype: str = ""
 
     @property
+    def base(self) -> tuple[Any, ...]:
+        """What decides on the model before anything in it is altered."""
+        return tuple(getattr(self, name) for name in BASE_FIELDS)
+
+    @property
+    def is_base(self) -> bool:
+        """Whether nothing in the model is altered."""
+        return self.unread is None and not self.skipped_layers and not self.weights_dtype
+
+    @property
     def model(self) -> tuple[Any, ...]:
         """What decides on the model: settings that agree here run the same one."""
         return tuple(getattr(self, name) for name in MODEL_FIELDS)
@@ -112,11 +122,11 @@ class Setting:
         return tuple(getattr(self, name) for name in STATE_FIELDS)
 
 
-MODEL_FIELDS = (
-    *("source", "weights", "misread", "unread", "skipped_layers", "activation", "dtype"),
-    "weights_dtype",
-)
+BASE_FIELDS = ("source", "weights", "misread", "activation", "dtype")
 """Fields that a model is built by."""
+
+MODEL_FIELDS = (*BASE_FIELDS, "unread", "skipped_layers", "weights_dtype")
+"""The same, and those by which a copy of it is altered."""
 
 STATE_FIELDS = (
     *MODEL_FIELDS,
@@ -134,12 +144,15 @@ class Change:
         description: In a clause.
         evidence: What makes it possible, one sentence each.
         fields: Fields of `Setting` to their new values.
+        is_bundle: Whether it stands for several things at once, and is not named where one of them alone
+            has the same effect.
     """
 
     name: str
     description: str
     evidence: tuple[str, ...] = ()
     fields: Mapping[str, Any] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+    is_bundle: bool = False
 
     @property
     def runs_model(self) -> bool:

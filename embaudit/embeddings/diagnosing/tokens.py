@@ -116,7 +116,7 @@ def tokenize(
 
     Raises:
         LimitError: If a text has too many tokens for a model that takes any number of them.
-        TargetError: If a text has no token at all.
+        TargetError: If a text has no token at all, or cannot be cut so short.
     """
     allowed = min(length for length in (setting.max_length, most, MOST_TOKENS + 1) if length is not None)
     tokenizer.enable_truncation(allowed)
@@ -124,12 +124,14 @@ def tokenize(
     encodings = tokenizer.encode_batch(
         [setting.prompt + text for text in texts], add_special_tokens=setting.special_tokens
     )
-    return tuple(_tokens(encoding, n_prompt) for encoding in encodings)
+    return tuple(_tokens(encoding, n_prompt, allowed) for encoding in encodings)
 
 
-def _tokens(encoding: Encoding, n_prompt: int) -> Tokens:
+def _tokens(encoding: Encoding, n_prompt: int, allowed: int) -> Tokens:
     if len(encoding.ids) > MOST_TOKENS:
         raise LimitError(f"a text has more than {MOST_TOKENS} tokens", limit="MOST_TOKENS")
+    if len(encoding.ids) > allowed:  # the library cuts nothing where special tokens alone are more
+        raise TargetError(f"texts cannot be cut to {allowed} tokens: special tokens alone are more")
     if not encoding.ids:
         raise TargetError("a text has no token")
     return Tokens(
@@ -140,7 +142,7 @@ def _tokens(encoding: Encoding, n_prompt: int) -> Tokens:
 
 
 def _prompt_length(tokenizer: Tokenizer, setting: Setting) -> int:
-    """Tokens of the prompt alone, without the special one at its end, as sentence-transformers counts them."""
+    """Tokens of the prompt alone, without the special one at its end, as sentence-transformers counts."""
     if not setting.prompt:
         return 0
     encoding = tokenizer.encode(setting.prompt, add_special_tokens=setting.special_tokens)
