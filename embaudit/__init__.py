@@ -26,7 +26,8 @@ Example:
     ['EMB108', 'EMB002']
 
 `import embaudit` loads nothing else: each name comes in when it is first used. torch and numpy come in when
-tensor values are looked at, and an audit that reads headers only never does that.
+tensor values are looked at, and an audit that reads headers only never does that. Values know nothing of how
+they are rendered; what a notebook shows of them is joined here.
 """
 
 from importlib import import_module
@@ -61,6 +62,8 @@ _HOMES = {
         "UnknownCommitError",
         "UsageError",
     ),
+    "embaudit.gating": ("DownloadError", "GateError", "gate"),
+    "embaudit.locking": ("load_lock", "lock", "save_lock", "verify"),
     "embaudit.mapping": ("map_tensors",),
     "embaudit.model.checkpoint": (
         "Checkpoint",
@@ -93,6 +96,16 @@ _HOMES = {
     ),
     "embaudit.model.findings": ("Finding", "Severity", "Skipped", "Where"),
     "embaudit.model.limits": ("DEFAULT_LIMITS", "Limits"),
+    "embaudit.model.lock": (
+        "Lock",
+        "LockedCheckpoint",
+        "LockedCode",
+        "LockedFile",
+        "LockedProbe",
+        "LockedTensor",
+    ),
+    "embaudit.model.outdated": ("LoaderMove", "ModelState", "Movement", "Outdated"),
+    "embaudit.model.policy": ("PickleRule", "Policy", "RemoteCodeRule", "WaivedFinding", "Waiver"),
     "embaudit.model.prediction": (
         "DuplicateKey",
         "LoadPrediction",
@@ -105,11 +118,14 @@ _HOMES = {
     "embaudit.model.record": ("Cost",),
     "embaudit.model.tensor_map": ("Agreement", "Comparison", "Depth", "TensorMap", "TensorPair", "TiedName"),
     "embaudit.model.tensors": ("TensorInfo",),
+    "embaudit.model.weight_formats": ("WeightFormat",),
     "embaudit.pipeline": ("audit",),
+    "embaudit.policies": ("find_policy", "parse_policy", "read_policy"),
     "embaudit.predicting": ("predict_load",),
     "embaudit.reading": ("open_checkpoint",),
     "embaudit.report": ("AuditReport", "FindingsError"),
     "embaudit.sources": ("open_snapshot",),
+    "embaudit.watching": ("outdated",),
 }
 """The public names by the module that defines them; `__init__.pyi` tells type checkers the same."""
 
@@ -118,10 +134,24 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)  # noqa: PLE0605 - one list of the names is enough
 
 
+class _Shower:
+    """Lets values show themselves with the renderers, which come in when the first one does."""
+
+    def html_of(self, value: object) -> Any:
+        return import_module("embaudit.report.notebook").html_of(value)
+
+    def text_of(self, value: object) -> Any:
+        return import_module("embaudit.report.notebook").text_of(value)
+
+    def frame_of(self, value: object) -> Any:
+        return import_module("embaudit.report.frames").frame_of(value)
+
+
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first asked for (PEP 562)."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'embaudit' has no attribute {name!r}")
+    import_module("embaudit.model.shown").show_with(_Shower())
     value = getattr(import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value

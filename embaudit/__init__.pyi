@@ -20,6 +20,13 @@ from embaudit.errors import TargetError as TargetError
 from embaudit.errors import UnavailableError as UnavailableError
 from embaudit.errors import UnknownCommitError as UnknownCommitError
 from embaudit.errors import UsageError as UsageError
+from embaudit.gating import DownloadError as DownloadError
+from embaudit.gating import GateError as GateError
+from embaudit.gating import gate as gate
+from embaudit.locking import load_lock as load_lock
+from embaudit.locking import lock as lock
+from embaudit.locking import save_lock as save_lock
+from embaudit.locking import verify as verify
 from embaudit.mapping import map_tensors as map_tensors
 from embaudit.model.checkpoint import Checkpoint as Checkpoint
 from embaudit.model.checkpoint import CheckpointFormat as CheckpointFormat
@@ -63,6 +70,21 @@ from embaudit.model.findings import Skipped as Skipped
 from embaudit.model.findings import Where as Where
 from embaudit.model.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
 from embaudit.model.limits import Limits as Limits
+from embaudit.model.lock import Lock as Lock
+from embaudit.model.lock import LockedCheckpoint as LockedCheckpoint
+from embaudit.model.lock import LockedCode as LockedCode
+from embaudit.model.lock import LockedFile as LockedFile
+from embaudit.model.lock import LockedProbe as LockedProbe
+from embaudit.model.lock import LockedTensor as LockedTensor
+from embaudit.model.outdated import LoaderMove as LoaderMove
+from embaudit.model.outdated import ModelState as ModelState
+from embaudit.model.outdated import Movement as Movement
+from embaudit.model.outdated import Outdated as Outdated
+from embaudit.model.policy import PickleRule as PickleRule
+from embaudit.model.policy import Policy as Policy
+from embaudit.model.policy import RemoteCodeRule as RemoteCodeRule
+from embaudit.model.policy import WaivedFinding as WaivedFinding
+from embaudit.model.policy import Waiver as Waiver
 from embaudit.model.prediction import DuplicateKey as DuplicateKey
 from embaudit.model.prediction import LoadPrediction as LoadPrediction
 from embaudit.model.prediction import MismatchedKey as MismatchedKey
@@ -82,12 +104,17 @@ from embaudit.model.tensor_map import TensorMap as TensorMap
 from embaudit.model.tensor_map import TensorPair as TensorPair
 from embaudit.model.tensor_map import TiedName as TiedName
 from embaudit.model.tensors import TensorInfo as TensorInfo
+from embaudit.model.weight_formats import WeightFormat as WeightFormat
 from embaudit.pipeline import audit as audit
+from embaudit.policies import find_policy as find_policy
+from embaudit.policies import parse_policy as parse_policy
+from embaudit.policies import read_policy as read_policy
 from embaudit.predicting import predict_load as predict_load
 from embaudit.reading import open_checkpoint as open_checkpoint
 from embaudit.report import AuditReport as AuditReport
 from embaudit.report import FindingsError as FindingsError
 from embaudit.sources import open_snapshot as open_snapshot
+from embaudit.watching import outdated as outdated
 
 __version__: str
 __all__ = [
@@ -110,6 +137,7 @@ __all__ = [
     "DenseLayer",
     "Depth",
     "Diagnosis",
+    "DownloadError",
     "DuplicateKey",
     "EmbauditError",
     "EmbeddingComparison",
@@ -125,6 +153,7 @@ __all__ = [
     "FindingsError",
     "FlaggedFile",
     "FormatError",
+    "GateError",
     "History",
     "HubState",
     "Hypothesis",
@@ -132,13 +161,25 @@ __all__ = [
     "Limits",
     "Lineage",
     "LoadPrediction",
+    "LoaderMove",
+    "Lock",
+    "LockedCheckpoint",
+    "LockedCode",
+    "LockedFile",
+    "LockedProbe",
+    "LockedTensor",
     "MismatchedKey",
     "MisreadKey",
+    "ModelState",
+    "Movement",
     "NoContentError",
     "Oddity",
     "Outcome",
+    "Outdated",
     "PickleGlobal",
+    "PickleRule",
     "PickleSummary",
+    "Policy",
     "PoolingMode",
     "PredictedLoad",
     "Probe",
@@ -146,6 +187,7 @@ __all__ = [
     "Reader",
     "RefusedError",
     "Relation",
+    "RemoteCodeRule",
     "Rounding",
     "ServerInfo",
     "ServerMismatch",
@@ -165,6 +207,9 @@ __all__ = [
     "UnknownCommitError",
     "UsageError",
     "Verdict",
+    "WaivedFinding",
+    "Waiver",
+    "WeightFormat",
     "Where",
     "audit",
     "check_server",
@@ -172,11 +217,20 @@ __all__ = [
     "compare_probes",
     "diagnose",
     "diff_snapshots",
+    "find_policy",
+    "gate",
+    "load_lock",
     "load_probe",
+    "lock",
     "map_tensors",
     "open_checkpoint",
     "open_snapshot",
+    "outdated",
+    "parse_policy",
     "predict_load",
     "probe",
+    "read_policy",
+    "save_lock",
     "save_probe",
+    "verify",
 ]

@@ -28,9 +28,11 @@ from embaudit.model.facts import (
     OnHub,
     UnreadableFile,
     ValueScans,
+    WeightContents,
 )
 from embaudit.model.files import FileEntry, FileState, History, HoldingReader, Lineage, Snapshot
 from embaudit.model.limits import Limits
+from embaudit.model.policy import Policy
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.refs import is_commit
 from embaudit.model.repository import Repository
@@ -51,6 +53,7 @@ class Collector:
 
     depth: Depth
     loaders: tuple[LoaderRequest, ...] = ()
+    policy: Policy | None = None
     limits: Limits
     progress: Callable[[int], None] | None
 
@@ -59,6 +62,7 @@ class Collector:
         repository = self._read(snapshot)
         predictions = self._predict(repository)
         found = [*self._snapshot_facts(repository, predictions)]
+        found += [*_policy_facts(repository, self.policy)]
         found += [*_history_facts(snapshot, found)]
         found += self._diff_facts(snapshot, other, predictions)
         # A file that cannot be read is told once, however many stages meet it.
@@ -214,6 +218,32 @@ def _repository_facts(repository: Repository) -> Iterator[Fact | Absent]:
             yield Absent(kind=Checkpoint, reason=f"{name} is not at hand")
 
 
+def _policy_facts(repository: Repository, policy: Policy | None) -> Iterator[Fact]:
+    """What rules about a policy ask for; the model card is read only if it names licences."""
+    if policy is None:
+        return
+    yield policy
+    yield WeightContents(checkpoints=tuple(repository.checkpoints.values()), unread=dict(_unread(repository)))
+    if policy.licences is not None:
+        # Here, and not above: PyYAML takes longer to import than all policies, and few of them need it.
+        from embaudit.reading.model_cards import read_model_card  # noqa: PLC0415
+
+        yield read_model_card(repository.snapshot)
+
+
+def _unread(repository: Repository) -> Iterator[tuple[str, str]]:
+    """Weight files that were not read, and why; what was not downloaded enters nothing."""
+    files = repository.snapshot.files
+    for name in repository.weights.checkpoints:
+        if name in repository.unreadable:
+            yield name, repository.unreadable[name].problem
+        elif name not in repository.checkpoints and files[name].state is not FileState.ABSENT:
+            yield name, f"it is not at hand ({files[name].state})"
+    for path in repository.weights.orphan_shards:
+        if files[path].state is not FileState.ABSENT:
+            yield path, "no index claims it"
+
+
 def _hub_facts(snapshot: Snapshot, *, is_target: bool) -> Iterator[OnHub]:
     if snapshot.hub is not None:
         yield OnHub(snapshot=snapshot, hub=snapshot.hub, is_target=is_target)
@@ -238,7 +268,8 @@ def _history_facts(snapshot: Snapshot, found: Iterable[Fact | Absent]) -> Iterat
         try:
             yield LastCommits(commits=history.last_commits(files), same_values=same)
         except (SourceError, LimitError) as error:
-            yield Absent(kind=LastCommits, reason=f"the history of the files is not known: {error}")
+            reason = f"the history of the files is not known: {error}"
+            yield Absent(kind=LastCommits, reason=reason, unanswered=True)
 
 
 def _is_proven(tensors: TensorMap) -> bool:

@@ -16,11 +16,13 @@ from embaudit.model.declaration import Declaration
 from embaudit.model.diff import SnapshotDiff
 from embaudit.model.files import FarReader, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
+from embaudit.model.policy import Policy
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import Cost
 from embaudit.model.tensor_map import Depth, TensorMap
+from embaudit.policies import judge, read_policy
 from embaudit.report import AuditReport
-from embaudit.rules import ask_rules, without
+from embaudit.rules import Rule, without
 from embaudit.sources import open_snapshot
 from embaudit.sources.interrupts import interrupting_reads
 from embaudit.sources.metered import Meter, metered
@@ -36,6 +38,7 @@ def audit(  # noqa: PLR0913 - the public contract names them
     against: Target | None = None,
     loaders: str | Iterable[str] | None = None,
     depth: Depth | str = Depth.HEADERS,
+    policy: Policy | str | os.PathLike[str] | None = None,
     ignore: Iterable[str] = (),
     limits: Limits = DEFAULT_LIMITS,
     progress: Callable[[int], None] | None = None,
@@ -52,6 +55,8 @@ def audit(  # noqa: PLR0913 - the public contract names them
         loaders: Loaders whose behaviour is predicted, each with its versions: `transformers`, `tei==1.5.0`,
             `sentence-transformers>=5`; `embaudit.predict_load` has the whole grammar. None asks about none.
         depth: `headers` reads no tensor data, `sampled` a few KiB of each tensor, `full` all of it.
+        policy: What the snapshot has to comply with: a policy, or the path of a TOML file with one. Its
+            loaders are asked about besides `loaders`, and what it ignores is ignored besides `ignore`.
         ignore: Codes of rules that are not asked, or the beginning of codes: `EMB101`, `EMB1`.
         limits: Resource limits.
         progress: Called with the number of bytes of tensor data that were just done with, from any thread.
@@ -60,33 +65,34 @@ def audit(  # noqa: PLR0913 - the public contract names them
         The report. Faults of the repository are findings in it.
 
     Raises:
-        UsageError: An argument is none of the values allowed.
+        UsageError: An argument is none of the values allowed, or a policy is faulty.
         TargetError: A target is not understood or not found.
         SourceError: A target is there and cannot be listed.
         LimitError: A listing exceeds a limit.
     """
-    began = time.perf_counter()
-    depth, rules = Depth.parse(depth), without(ignore)
-    asked = (loaders,) if isinstance(loaders, str) else tuple(loaders or ())
+    began, now = time.perf_counter(), datetime.now(timezone.utc)
+    policy = policy if policy is None or isinstance(policy, Policy) else read_policy(policy)
+    depth, rules = Depth.parse(depth), _rules(policy, ignore)
+    asked = (*_several(loaders), *(() if policy is None else policy.loaders))
     requests = tuple(parse_loader(loader) for loader in dict.fromkeys(asked))
     opened = _Opened.of(target, revision, limits)
     others = () if against is None else (_Opened.of(against, None, limits, beside=opened.snapshot),)
     snapshot = opened.snapshot
-    collector = Collector(depth=depth, loaders=requests, limits=limits, progress=progress)
+    collector = Collector(depth=depth, loaders=requests, policy=policy, limits=limits, progress=progress)
     with ExitStack() as reading:
         for each in (opened, *others):
             reading.enter_context(interrupting_reads(each.snapshot.reader))
         facts = collector.collect(snapshot, others[0].snapshot if others else None)
-    findings, skipped = ask_rules(rules, facts)
+    judgement = judge(rules, facts, policy, now.date())
     return AuditReport(
-        target=_name_of(target, revision),
+        target=name_of(target, revision),
         source=snapshot.source,
         repo_id=snapshot.repo_id,
         revision=snapshot.revision,
         commit=snapshot.commit,
-        against=None if against is None else _name_of(against, None),
+        against=None if against is None else name_of(against, None),
         depth=depth,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=now.isoformat(timespec="seconds"),
         tool_version=VERSION,
         files=snapshot.files,
         declaration=facts.one(Declaration) or Declaration(),
@@ -94,10 +100,22 @@ def audit(  # noqa: PLR0913 - the public contract names them
         mappings=facts.every(TensorMap),
         loads=facts.every(LoadPrediction),
         diff=_detached_diff(facts.one(SnapshotDiff)),
-        findings=findings,
-        skipped=skipped,
+        policy=policy,
+        findings=judgement.findings,
+        waived=judgement.waived,
+        skipped=judgement.skipped,
+        asked=judgement.asked,
         cost=_cost((opened, *others), time.perf_counter() - began),
     )
+
+
+def _rules(policy: Policy | None, ignore: Iterable[str]) -> tuple[Rule, ...]:
+    """The rules to ask: those that neither the caller nor the policy leaves out."""
+    return without((*_several(ignore), *(() if policy is None else policy.ignore)))
+
+
+def _several(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
 
 
 @attrs.frozen
@@ -147,7 +165,8 @@ def _cost(every: Sequence[_Opened], seconds: float) -> Cost:
     )
 
 
-def _name_of(target: Target, revision: str | None) -> str:
+def name_of(target: Target, revision: str | None) -> str:
+    """What a report calls a target."""
     if isinstance(target, Snapshot):
         parts = (target.repo_id or f"a {target.source} snapshot", target.commit or target.revision)
         return "@".join(part for part in parts if part is not None)

@@ -17,29 +17,37 @@ ROOT = Path(__file__).parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--update-pages` writes the generated pages of the documentation instead of comparing them."""
+    """`--update-pages` and `--update-golden` write what is generated instead of comparing it."""
     parser.addoption("--update-pages", action="store_true", help="rewrite the generated pages under docs/")
+    parser.addoption("--update-golden", action="store_true", help="rewrite the reports under tests/golden/")
 
 
 @pytest.fixture
 def held_page(request: pytest.FixtureRequest) -> "Page":
     """Compares a generated text with a page under docs/, or writes it under `--update-pages`."""
-    return Page(update=bool(request.config.getoption("--update-pages")))
+    return Page(request, "docs", "--update-pages")
+
+
+@pytest.fixture
+def held_golden(request: pytest.FixtureRequest) -> "Page":
+    """Compares a report with a file under tests/golden/, or writes it under `--update-golden`."""
+    return Page(request, "tests/golden", "--update-golden")
 
 
 class Page:
-    """A generated page of the documentation, held to what is committed."""
+    """A generated text, held to what is committed."""
 
-    def __init__(self, *, update: bool) -> None:
-        self._update = update
+    def __init__(self, request: pytest.FixtureRequest, folder: str, option: str) -> None:
+        self._folder, self._option = folder, option
+        self._update = bool(request.config.getoption(option))
 
     def check(self, path: str, text: str) -> None:
-        """Fail if the page at `path` under docs/ is not `text`."""
-        page = ROOT / "docs" / path
+        """Fail if the file at `path` in the folder is not `text`."""
+        page = ROOT / self._folder / path
         if self._update:
             page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(text, encoding="utf-8")
-        assert page.read_text(encoding="utf-8") == text, f"run: pytest {__file__} --update-pages"
+        assert page.read_text(encoding="utf-8") == text, f"run: pytest {self._option}"
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ Exit codes: 0 passed, 1 findings at or above the threshold (or, for `diff` and `
 3 could not be audited.
 """
 
-from embaudit.cli import audits, vectors
+from embaudit.cli import audits, gates, locks, vectors
 from embaudit.cli.frame import FINDINGS, NOT_AUDITED, PASSED, USAGE, cli, main
 
-__all__ = ["FINDINGS", "NOT_AUDITED", "PASSED", "USAGE", "audits", "cli", "main", "vectors"]
+__all__ = ["FINDINGS", "NOT_AUDITED", "PASSED", "USAGE", "audits", "cli", "gates", "locks", "main", "vectors"]

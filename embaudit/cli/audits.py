@@ -14,6 +14,7 @@ from embaudit.cli.frame import (
     LOADER,
     OUTPUT,
     PASSED,
+    POLICY,
     REPORT_FORMAT,
     cli,
     progress,
@@ -42,6 +43,7 @@ from embaudit.report.text import MAX_ROWS, render_checkpoint, render_diff, rende
 @click.option(
     "--ignore", multiple=True, metavar="CODE", help="A rule not to ask, or the beginning of codes: EMB1."
 )
+@POLICY
 @REPORT_FORMAT
 @FAIL_ON
 @OUTPUT
@@ -52,8 +54,9 @@ def audit_command(
     loaders: tuple[str, ...],
     depth: str,
     ignore: tuple[str, ...],
+    policy: Path | None,
     form: str,
-    fail_on: str,
+    fail_on: str | None,
     output: Path | None,
 ) -> None:
     """Audit TARGET.
@@ -67,10 +70,11 @@ def audit_command(
             against=against,
             loaders=loaders,
             depth=depth,
+            policy=policy,
             ignore=ignore,
             progress=advance,
         )
-    write(_shown(report, form, output), output)
+    write(in_form(report, form, output, fail_on=fail_on), output)
     sys.exit(PASSED if report.passed(fail_on) else FINDINGS)
 
 
@@ -144,14 +148,22 @@ def predict_command(
 def demo_command(form: str, output: Path | None) -> None:
     """Rebuild a real incident in a temporary folder, offline, and audit it."""
     demo = run_demo()
-    shown = _shown(demo.report, form, output)
+    shown = in_form(demo.report, form, output)
     write(f"{demo.story}\n\n{shown}\n{demo.explanation}\n" if form == "text" else shown, output)
 
 
-def _shown(report: AuditReport, form: str, output: Path | None) -> str:
+def in_form(
+    report: AuditReport,
+    form: str,
+    output: Path | None,
+    *,
+    coloured: bool = True,
+    fail_on: str | None = None,
+) -> str:
+    """The report in a form; coloured only where it may be, and goes to a terminal that shows colours."""
     if form == "text":
-        return render_text(report, colour=output is None and _is_coloured())
-    return report.render(form)
+        return render_text(report, colour=coloured and output is None and _is_coloured())
+    return report.render(form, fail_on=fail_on)
 
 
 def _is_coloured() -> bool:

@@ -60,9 +60,13 @@ LOADER = click.option(
 FAIL_ON = click.option(
     "--fail-on",
     type=click.Choice([str(severity) for severity in Severity]),
-    default=str(Severity.ERROR),
-    show_default=True,
-    help="The mildest severity that makes the exit code 1.",
+    help="The mildest severity that makes the exit code 1: that of the policy, or error, unless it is given.",
+)
+POLICY = click.option(
+    "--policy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A TOML file with what TARGET has to comply with, or a pyproject.toml with a table [tool.embaudit].",
 )
 
 

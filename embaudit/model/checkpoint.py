@@ -7,6 +7,7 @@ import attrs
 
 from embaudit.model.files import Reader
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object, frozen_mapping
+from embaudit.model.shown import Tabular
 from embaudit.model.tensors import TensorInfo
 
 
@@ -94,7 +95,7 @@ class Oddity:
 
 
 @attrs.frozen(kw_only=True)
-class Checkpoint:
+class Checkpoint(Tabular):
     """One model's weights: a single file, or the shards of an index taken together.
 
     Attributes:

@@ -6,6 +6,7 @@ import math
 import attrs
 
 from embaudit.model.dtypes import DType
+from embaudit.model.shown import Tabular
 
 
 class Relation(str, enum.Enum):
@@ -76,7 +77,7 @@ class Rounding:
 
 
 @attrs.frozen(kw_only=True)
-class EmbeddingComparison:
+class EmbeddingComparison(Tabular):
     """Two sets of vectors, row against row.
 
     Distances and cosines are those of the rows as they were given, row `i` to row `i`, and where the sets

@@ -46,3 +46,20 @@ class Declaration:
         """`model_type` of `config.json`: `bert`, `xlm-roberta`, ..."""
         value = self.config.get("model_type")
         return value if isinstance(value, str) else None
+
+
+@attrs.frozen(kw_only=True)
+class ModelCard:
+    """What the head of a repository's `README.md` says of its licence.
+
+    Attributes:
+        path: Path of the card inside the repository.
+        licences: Identifiers as they are written under `license`: `apache-2.0`, `other`.
+        licence_name: What `license_name` says, where the identifier is `other`.
+        problem: Why the licence is not known, one clause; empty if it is, or if none is declared.
+    """
+
+    path: str
+    licences: tuple[str, ...] = ()
+    licence_name: str = ""
+    problem: str = ""

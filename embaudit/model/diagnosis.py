@@ -7,6 +7,8 @@ import enum
 
 import attrs
 
+from embaudit.model.shown import Shown
+
 
 class Verdict(str, enum.Enum):
     """What comes of a diagnosis."""
@@ -78,7 +80,7 @@ class Cause:
 
 
 @attrs.frozen(kw_only=True)
-class Diagnosis:
+class Diagnosis(Shown):
     """Where observed vectors come from, as far as the files of a repository tell.
 
     Attributes:

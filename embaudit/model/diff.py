@@ -4,6 +4,7 @@ import attrs
 
 from embaudit.model.files import CommitInfo, FileEntry, FileKind, Snapshot
 from embaudit.model.frozen import JSON, freeze
+from embaudit.model.shown import Shown
 from embaudit.model.tensor_map import TensorMap
 
 
@@ -65,7 +66,7 @@ class FieldChange:
 
 
 @attrs.frozen(kw_only=True)
-class SnapshotDiff:
+class SnapshotDiff(Shown):
     """What changed from one snapshot to another.
 
     Attributes:

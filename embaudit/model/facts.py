@@ -6,10 +6,12 @@ from typing import TypeVar
 import attrs
 
 from embaudit.model.checkpoint import Checkpoint
-from embaudit.model.declaration import Declaration
+from embaudit.model.declaration import Declaration, ModelCard
 from embaudit.model.diff import SnapshotDiff
 from embaudit.model.files import CommitInfo, HubState, Snapshot
-from embaudit.model.frozen import frozen_mapping
+from embaudit.model.frozen import FrozenMapping, frozen_mapping
+from embaudit.model.lock import LockDrift, ServedDrift
+from embaudit.model.policy import Policy, RecordedAudit, WaiverUse
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.tensor_map import TensorMap
 from embaudit.model.values import ValueScan
@@ -58,6 +60,20 @@ class UnreadableFile:
     problem: str
     limit: str = ""
     no_content: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class WeightContents:
+    """All weights of a snapshot: those whose headers were read, and why the others were not.
+
+    Attributes:
+        checkpoints: Those that were read.
+        unread: Path to the reason, for weight files that are there and were not read, shards that no index
+            claims among them.
+    """
+
+    checkpoints: tuple[Checkpoint, ...] = ()
+    unread: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
 
 
 @attrs.frozen(kw_only=True)
@@ -165,6 +181,13 @@ Fact = (
     | Loads
     | LastCommits
     | LoadChanges
+    | LockDrift
+    | ServedDrift
+    | Policy
+    | WeightContents
+    | ModelCard
+    | RecordedAudit
+    | WaiverUse
 )
 """The closed union of what a rule may ask for."""
 
@@ -178,10 +201,12 @@ class Absent:
     Attributes:
         kind: Its type.
         reason: Why, one clause.
+        unanswered: Whether it was wanted and could not be had, and no finding tells of it; see `Skipped`.
     """
 
     kind: type[Fact]
     reason: str
+    unanswered: bool = False
 
 
 @attrs.frozen(kw_only=True)

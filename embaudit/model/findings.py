@@ -104,7 +104,11 @@ class Skipped:
     Attributes:
         code: The rule's code.
         reason: What was missing.
+        unanswered: Whether it was wanted, could not be had, and no finding tells of it: a history that the
+            hub did not give. A gate does not let that pass. False for what the audit was not asked for, for
+            what does not apply, and for a file that cannot be read, which is a finding of its own.
     """
 
     code: str
     reason: str
+    unanswered: bool = False

@@ -7,6 +7,7 @@ import attrs
 
 from embaudit.model.embedding_pipeline import EmbeddingPipeline
 from embaudit.model.frozen import FrozenMapping, frozen_mapping
+from embaudit.model.shown import Tabular
 
 
 class Outcome(str, enum.Enum):
@@ -78,7 +79,7 @@ class DuplicateKey:
 
 
 @attrs.frozen(kw_only=True)
-class PredictedLoad:
+class PredictedLoad(Tabular):
     """What some versions of one loader would do.
 
     Attributes:

@@ -9,6 +9,7 @@ import attrs
 from embaudit.errors import UsageError
 from embaudit.model.comparison import EmbeddingComparison
 from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
+from embaudit.model.shown import Shown
 
 
 class Wire(str, enum.Enum):
@@ -130,7 +131,7 @@ def _content(vectors: Any) -> tuple[tuple[int, ...], bytes]:
 
 
 @attrs.frozen(kw_only=True, hash=False)
-class Probe:
+class Probe(Shown):
     """What a backend makes of some texts.
 
     Attributes:
@@ -217,7 +218,7 @@ class DriftedText:
 
 
 @attrs.frozen(kw_only=True)
-class ProbeDrift:
+class ProbeDrift(Shown):
     """How a probe differs from a golden one.
 
     Attributes:

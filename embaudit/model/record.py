@@ -10,6 +10,7 @@ from embaudit.model.diff import SnapshotDiff
 from embaudit.model.files import FileEntry
 from embaudit.model.findings import Finding, Severity, Skipped
 from embaudit.model.frozen import FrozenMapping, frozen_mapping
+from embaudit.model.policy import DEFAULT_POLICY, Policy, WaivedFinding
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.tensor_map import Depth, TensorMap
 
@@ -53,8 +54,12 @@ class AuditRecord:
         mappings: The weight formats of the snapshot, held against one another.
         loads: What each loader that was asked about would do.
         diff: What changed between the older and the newer snapshot, if another one was given.
+        policy: What it had to comply with, if anything was asked for.
         findings: The worst first.
+        waived: Findings that waivers of the policy cover, the worst first; they are not among the others.
         skipped: Rules that could not be asked, and why.
+        asked: Codes of the rules that were asked and had all that they need, sorted: those of them without a
+            finding passed.
         cost: What the audit took.
     """
 
@@ -74,8 +79,11 @@ class AuditRecord:
     mappings: tuple[TensorMap, ...] = ()
     loads: tuple[LoadPrediction, ...] = ()
     diff: SnapshotDiff | None = None
+    policy: Policy | None = None
     findings: tuple[Finding, ...] = ()
+    waived: tuple[WaivedFinding, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    asked: tuple[str, ...] = ()
     cost: Cost
 
     @property
@@ -83,11 +91,20 @@ class AuditRecord:
         """The highest severity among the findings, or None if there are none."""
         return max((finding.severity for finding in self.findings), default=None)
 
-    def passed(self, fail_on: str | Severity = "error") -> bool:
-        """Whether no finding is at or above the threshold `fail_on`.
+    def threshold(self, fail_on: str | Severity | None = None) -> Severity:
+        """The mildest severity that does not pass: `fail_on`, or else what the policy says, or else `error`.
 
         Raises:
             UsageError: If there is no severity of that name.
         """
-        threshold = Severity.parse(fail_on)
+        policy = DEFAULT_POLICY if self.policy is None else self.policy
+        return policy.fail_on if fail_on is None else Severity.parse(fail_on)
+
+    def passed(self, fail_on: str | Severity | None = None) -> bool:
+        """Whether no finding is at or above the threshold, which is the policy's unless it is given.
+
+        Raises:
+            UsageError: If there is no severity of that name.
+        """
+        threshold = self.threshold(fail_on)
         return self.worst is None or self.worst < threshold

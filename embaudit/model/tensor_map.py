@@ -6,6 +6,7 @@ import attrs
 
 from embaudit.errors import UsageError
 from embaudit.model.dtypes import DType
+from embaudit.model.shown import Tabular
 
 
 class Depth(str, enum.Enum):
@@ -124,7 +125,7 @@ class TiedName:
 
 
 @attrs.frozen(kw_only=True)
-class TensorMap:
+class TensorMap(Tabular):
     """The pairs of two checkpoints, and what has no partner. Every name is in exactly one place.
 
     Attributes:

@@ -1,6 +1,7 @@
 """The one structured result of an audit, with its ways of showing and storing itself."""
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -11,7 +12,12 @@ from embaudit.model.findings import Severity
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import SCHEMA_VERSION, AuditRecord
 from embaudit.report.codec import from_jsonable, render_json, schema_of
+from embaudit.report.cyclonedx import render_cyclonedx
+from embaudit.report.frames import frame_of
 from embaudit.report.html import render_html
+from embaudit.report.junit import render_junit
+from embaudit.report.markdown import render_markdown
+from embaudit.report.sarif import render_sarif
 from embaudit.report.text import render_text
 
 
@@ -34,7 +40,18 @@ class FindingsError(EmbauditError):
         return f"{self.report.target}: {reasons[0].code}: {reasons[0].message}{more}"
 
 
-FORMATS = ("text", "json", "html")
+_RENDERERS: Mapping[str, Callable[[AuditRecord, Severity], str]] = {
+    "text": lambda record, _: render_text(record),
+    "json": lambda record, _: render_json(record),
+    "markdown": lambda record, _: render_markdown(record),
+    "html": lambda record, _: render_html(record),
+    "sarif": lambda record, _: render_sarif(record),
+    "junit": lambda record, fail_on: render_junit(record, fail_on=fail_on),
+    "cyclonedx": lambda record, _: render_cyclonedx(record),
+}
+"""Form to what makes it of a record and of the mildest severity that does not pass."""
+
+FORMATS = tuple(_RENDERERS)
 """The forms that `AuditReport.render` knows."""
 
 
@@ -56,6 +73,14 @@ class AuditReport(AuditRecord):
         """What IPython prints in a terminal."""
         printer.text(repr(self) if cycle else render_text(self))
 
+    def to_frame(self) -> Any:
+        """The findings as a `pandas.DataFrame`, the waived ones after the others.
+
+        Raises:
+            UsageError: If pandas is not installed; `pip install 'embaudit[notebook]'` brings it.
+        """
+        return frame_of(self)
+
     def load(self, loader: str) -> LoadPrediction:
         """What a loader would do.
 
@@ -76,29 +101,33 @@ class AuditReport(AuditRecord):
         asked = ", ".join(load.asked for load in self.loads) or "no loader"
         raise UsageError(f"the audit was not asked about {loader!r}; it was asked about {asked}")
 
-    def render(self, form: str = "text") -> str:
-        """The report as `text`, `json` or `html` (one page that needs no other file).
+    def render(self, form: str = "text", *, fail_on: str | Severity | None = None) -> str:
+        """The report in another form.
+
+        Args:
+            form: `text`; `json`, which `from_json` reads; `markdown`, which fits into a comment on a pull
+                request; `html`, one page that needs no other file; `sarif` 2.1.0, for code scanning; `junit`,
+                for whatever shows tests; `cyclonedx` 1.6, a bill of materials of the model.
+            fail_on: The mildest severity that does not pass, which only `junit` tells; None for that of the
+                policy, or `error`.
 
         Raises:
-            UsageError: If there is no form of that name.
+            UsageError: If there is no form or severity of that name.
         """
-        if form == "text":
-            return render_text(self)
-        if form == "json":
-            return self.to_json()
-        if form == "html":
-            return render_html(self)
-        raise UsageError(f"{form!r} is not a form of the report; use one of {', '.join(FORMATS)}")
+        if form not in _RENDERERS:
+            raise UsageError(f"{form!r} is not a form of the report; use one of {', '.join(FORMATS)}")
+        return _RENDERERS[form](self, self.threshold(fail_on))
 
-    def raise_for_findings(self, fail_on: str | Severity = "error") -> None:
+    def raise_for_findings(self, fail_on: str | Severity | None = None) -> None:
         """Do nothing if the report passed.
 
         Raises:
-            FindingsError: If a finding is at or above the threshold `fail_on`; carries the report.
+            FindingsError: If a finding is at or above the threshold, the policy's unless it is given; carries
+                the report.
             UsageError: If there is no severity of that name.
         """
         if not self.passed(fail_on):
-            raise FindingsError(self, Severity.parse(fail_on))
+            raise FindingsError(self, self.threshold(fail_on))
 
     def to_json(self) -> str:
         """The report as JSON text, which `from_json` turns back into an equal report."""

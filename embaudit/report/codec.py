@@ -1,14 +1,15 @@
 """Frozen values to JSON, JSON to frozen values, and the schema that describes it: three walks over one type.
 
 Every field of a value becomes a member of the same name, except those that do not take part in equality
-(readers). Enums are their value, severities their name, mappings objects, tuples arrays, sets sorted arrays;
-floats that JSON cannot say are the strings `NaN`, `Infinity` and `-Infinity`.
+(readers). Enums are their value, severities their name, dates as ISO 8601 has them, mappings objects, tuples
+arrays, sets sorted arrays; floats that JSON cannot say are the strings `NaN`, `Infinity` and `-Infinity`.
 """
 
 import enum
 import json
 import math
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, TypeVar, cast, get_args, get_origin
 
 import attrs
@@ -30,6 +31,8 @@ def to_jsonable(value: object) -> Any:
         return str(value)
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return {key: to_jsonable(item) for key, item in value.items()}
     if isinstance(value, frozenset):
@@ -72,6 +75,8 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         return _decode_severity(value, where)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _decode_enum(kind, value, where)
+    if kind is date:
+        return _decode_date(value, where)
     return _decode_scalar(kind, value, where)
 
 
@@ -119,6 +124,13 @@ def _decode_enum(kind: type[enum.Enum], value: Any, where: str) -> enum.Enum:
         raise FormatError(str(error), where) from error
 
 
+def _decode_date(value: Any, where: str) -> date:
+    try:
+        return date.fromisoformat(_expect(value, str, "a date", where))
+    except ValueError as error:
+        raise FormatError(str(error), where) from error
+
+
 def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
     if kind is float:
         if isinstance(value, str) and value in _UNSPEAKABLE:
@@ -158,6 +170,8 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"enum": [str(severity) for severity in Severity]}
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return {"enum": [member.value for member in kind]}
+    if kind is date:
+        return {"type": "string", "format": "date"}
     if kind is float:
         return {"anyOf": [{"type": "number"}, {"enum": list(_UNSPEAKABLE)}]}
     return {"type": {str: "string", int: "integer", bool: "boolean"}[kind]}

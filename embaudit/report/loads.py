@@ -70,7 +70,7 @@ def _details(load: PredictedLoad, max_rows: int) -> Iterator[str]:
         yield from wrapped(reason, indent=2)
     if load.pipeline is not None:
         yield from pipeline_lines(load.pipeline)
-    for title, names in _lists(load):
+    for title, names in key_lists(load):
         if names:
             yield f"  {title} ({plural(len(names), 'tensor')}):"
             yield from (f"    {plain(name)}" for name in names[:max_rows])
@@ -82,7 +82,8 @@ def _details(load: PredictedLoad, max_rows: int) -> Iterator[str]:
         yield f"  source: {source}"
 
 
-def _lists(load: PredictedLoad) -> tuple[tuple[str, list[str]], ...]:
+def key_lists(load: PredictedLoad) -> tuple[tuple[str, list[str]], ...]:
+    """The tensors of each kind, under its name, as one behaviour treats them; the lists may be empty."""
     harmless = set(load.harmless_keys)
     return (
         (

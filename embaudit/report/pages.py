@@ -1,53 +1,63 @@
-"""Pages of HTML: the frame and the style of all of them, tables, escaping.
+"""Pages of HTML: the frame of all of them, and tables.
 
-No script, no external resource. Colours are those of the page around it.
+No external resource, and no script but the one in `page_script`, for pages that ask for it; what a browser is
+allowed to do says so. A piece of a page, for a notebook, has no script at all.
 """
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from embaudit.report.page_script import content_security_policy
+from embaudit.report.page_style import PAGE_STYLE, STYLE
 from embaudit.report.wording import plain
 
-STYLE = """
-.embaudit { font: 14px/1.45 system-ui, sans-serif; color: inherit; max-width: 70rem;
-  overflow-wrap: anywhere; }
-.embaudit h2, .embaudit h3 { margin: 1.2em 0 .4em; line-height: 1.2; }
-.embaudit table { border-collapse: collapse; margin: .4em 0; background: transparent; }
-.embaudit th, .embaudit td { text-align: left; vertical-align: top; padding: .2em .8em .2em 0; color: inherit;
-  background: transparent; border-bottom: 1px solid rgba(128, 128, 128, .35); }
-.embaudit svg { display: block; margin: .4em 0; }
-"""
-
-PAGE_STYLE = """
-:root { color-scheme: light dark; }
-body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; }
-"""
+MAX_TITLE = 200
+"""Characters of a page's title."""
 
 
-def page(title: str, body: str, *, whole_page: bool, style: str = "") -> str:
-    """A page, or the piece of one that a notebook takes in.
+def page(title: str, body: str, *, whole_page: bool, style: str = "", script: str = "") -> str:
+    """A page under a heading, or the piece of one that a notebook takes in, which has neither.
 
     Args:
         title: Of the page, a plain text.
         body: HTML already.
         whole_page: Whether it is a page of its own.
         style: CSS beside that of every page.
+        script: JavaScript of a page of its own; must not hold `</script`.
     """
-    piece = f'<div class="embaudit"><style>{STYLE}{style}</style>{body}</div>'
     if not whole_page:
-        return piece
+        return f'<div class="embaudit"><style>{STYLE}{style}</style>{body}</div>'
+    shown = escape(plain(title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…"))
+    running = f"<script>{script}</script>" if script else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(plain(title))}</title><style>{PAGE_STYLE}</style></head>"
-        f"<body>{piece}</body></html>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{content_security_policy(script)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
+        '<meta http-equiv="x-dns-prefetch-control" content="off">'
+        f"<title>{shown}</title><style>{STYLE}{PAGE_STYLE}{style}</style></head>"
+        f'<body><main class="embaudit"><h1>{shown}</h1>{body}</main>{running}</body></html>\n'
     )
 
 
 def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of plain texts; nothing if there are no rows."""
-    top = "".join(f"<th>{escape(plain(cell))}</th>" for cell in header)
+    """A table of plain texts, which scrolls in a box of its own; nothing if there are no rows."""
+    top = "".join(f'<th scope="col">{escape(plain(cell))}</th>' for cell in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(plain(cell))}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>" if body else ""
+    label = escape(plain(", ".join(name for name in header if name)))
+    return boxed(f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>", label) if body else ""
+
+
+def boxed(table: str, label: str, *, box: str = ' tabindex="0"', classes: str = "") -> str:
+    """The inside of a table as a table in a box that scrolls where the table is too wide.
+
+    Args:
+        table: Heads and rows, HTML already.
+        label: What is in the table, escaped already.
+        box: More attributes of the box, with a space before them. By default keys can reach it, to scroll.
+        classes: Of the table.
+    """
+    named = f' class="{classes}"' if classes else ""
+    return f'<div class="box" role="group" aria-label="{label}"{box}><table{named}>{table}</table></div>'

@@ -16,9 +16,14 @@ def pipeline_lines(pipeline: EmbeddingPipeline, *, indent: int = 2) -> Iterator[
         pipeline: The pipeline.
         indent: Spaces before each line.
     """
-    yield from wrapped(f"text to vector: {'; '.join(_parts(pipeline))}.", indent=indent)
-    for note in pipeline.notes:
-        yield from wrapped(note, indent=indent)
+    for sentence in pipeline_sentences(pipeline):
+        yield from wrapped(sentence, indent=indent)
+
+
+def pipeline_sentences(pipeline: EmbeddingPipeline) -> Iterator[str]:
+    """What is known of a pipeline, and then each of its notes."""
+    yield f"text to vector: {'; '.join(_parts(pipeline))}."
+    yield from pipeline.notes
 
 
 def _parts(pipeline: EmbeddingPipeline) -> Iterator[str]:

@@ -11,6 +11,7 @@ from embaudit.model.diff import FieldChange, SnapshotDiff
 from embaudit.model.files import CommitInfo
 from embaudit.model.findings import Finding, Severity
 from embaudit.model.frozen import JSON
+from embaudit.model.policy import WaivedFinding
 from embaudit.model.prediction import LoadPrediction
 from embaudit.model.record import AuditRecord
 from embaudit.model.tensor_map import TensorMap, TensorPair
@@ -39,6 +40,7 @@ def render_text(record: AuditRecord, *, colour: bool = False) -> str:
     sections = (
         _heading(record),
         _findings(record.findings, colour=colour),
+        _waived(record.waived),
         _weights(record.checkpoints.values()),
         _loads(record.loads),
         _mappings(record.mappings),
@@ -74,10 +76,10 @@ def render_checkpoint(checkpoint: Checkpoint, *, max_rows: int = MAX_ROWS) -> st
 
 def render_map(tensors: TensorMap, *, max_rows: int = MAX_ROWS) -> str:
     """One map: the counts, then a row for each pair that is not plainly the same, `max_rows` at most."""
-    notable = [pair for pair in tensors.pairs if _is_notable(pair)]
+    notable = [pair for pair in tensors.pairs if is_notable(pair)]
     header = ("left", "right", "renamed by", "dtype", "shape", "values")
-    rows = [_pair(pair) for pair in notable[:max_rows]]
-    lines = [_map_summary(tensors), *value_notes((tensors,))]
+    rows = [pair_row(pair) for pair in notable[:max_rows]]
+    lines = [map_summary(tensors), *value_notes((tensors,))]
     lines += ["", *table(header, rows), *left_out(len(notable), max_rows)] if rows else []
     for title, names in (("only on the left", tensors.only_left), ("only on the right", tensors.only_right)):
         lines += [f"{title}: {plain(name)}" for name in names[:max_rows]]
@@ -90,16 +92,19 @@ def _heading(record: AuditRecord) -> list[str]:
     rows = [
         ("target", plain(record.target)),
         ("commit", record.commit or "unknown"),
-        ("model", _model(record)),
+        ("model", model_line(record)),
         ("against", plain(record.against or "")),
         ("depth", str(record.depth)),
+        ("policy", "" if record.policy is None else plain(record.policy.source) or "given without a file"),
         ("cost", f"{taken(record)}, {record.cost.seconds:.2f} s"),
     ]
-    title = f"embaudit {record.tool_version}: {verdict(record.findings)}"
+    waived = f", {len(record.waived):,} waived" if record.waived else ""
+    title = f"embaudit {record.tool_version}: {verdict(record.findings)}{waived}"
     return [title, *(f"  {name:8} {value}" for name, value in rows if value)]
 
 
-def _model(record: AuditRecord) -> str:
+def model_line(record: AuditRecord) -> str:
+    """What the model is by its configuration: its type, layers and dimensions; empty if it does not say."""
     config = record.declaration.config
     facts = [record.declaration.model_type or ""]
     for field, words in (("num_hidden_layers", "layers"), ("hidden_size", "dimensions")):
@@ -129,6 +134,18 @@ def _findings(findings: Sequence[Finding], *, colour: bool) -> list[str]:
     return lines[1:]
 
 
+def _waived(waived: Sequence[WaivedFinding]) -> list[str]:
+    """A finding on the first line, and on the next who accepts it, and for how long."""
+    lines: list[str] = []
+    for each in waived[:MAX_ROWS]:
+        finding, waiver = each.finding, each.waiver
+        loader = "" if finding.loader is None else f"  {plain(finding.loader)}"
+        until = "" if waiver.expires is None else f" (until {waiver.expires})"
+        lines.append(f"{finding.severity!s:7} {finding.code}  {plain(str(finding.where))}{loader}")
+        lines += wrapped(f"{waiver.reason}{until}")
+    return ["Waived", *indented([*lines, *left_out(len(waived), MAX_ROWS)])] if waived else []
+
+
 def _weights(checkpoints: Iterable[Checkpoint]) -> list[str]:
     rows = [
         (
@@ -137,7 +154,7 @@ def _weights(checkpoints: Iterable[Checkpoint]) -> list[str]:
             f"{len(checkpoint.tensors):,}",
             dtypes(checkpoint),
             size(checkpoint.n_bytes),
-            _container(checkpoint),
+            container(checkpoint),
         )
         for checkpoint in checkpoints
     ]
@@ -150,7 +167,8 @@ def _loads(predictions: Sequence[LoadPrediction]) -> list[str]:
     return ["Loads", *indented(table(LOAD_COLUMNS, rows))] if rows else []
 
 
-def _container(checkpoint: Checkpoint) -> str:
+def container(checkpoint: Checkpoint) -> str:
+    """What is worth knowing of the file that holds the tensors."""
     facts: list[str] = []
     if checkpoint.pickle is not None:
         content = "tensors only" if checkpoint.pickle.tensor_only else "more than tensors"
@@ -172,7 +190,7 @@ def _about(checkpoint: Checkpoint) -> list[str]:
         ("tensors", f"{len(checkpoint.tensors):,}"),
         ("dtype", dtypes(checkpoint)),
         ("size", size(checkpoint.n_bytes)),
-        ("container", _container(checkpoint)),
+        ("container", container(checkpoint)),
         ("tied", _few(" = ".join(sorted(group)) for group in checkpoint.tied)),
         ("metadata", _few(f"{key}={as_json(value)}" for key, value in checkpoint.metadata.items())),
     ]
@@ -196,11 +214,12 @@ def _cut(text: str) -> str:
 
 def _mappings(mappings: Sequence[TensorMap]) -> list[str]:
     lines = ["Formats compared"] if mappings else []
-    lines += [f"  {_map_summary(each)}" for each in mappings]
+    lines += [f"  {map_summary(each)}" for each in mappings]
     return lines + [f"  {note}" for note in value_notes(mappings)]
 
 
-def _map_summary(tensors: TensorMap) -> str:
+def map_summary(tensors: TensorMap) -> str:
+    """One map in one line: names, and counts by verdict."""
     counts = Counter(str(pair.values) for pair in tensors.pairs)
     values = ", ".join(f"{number:,} {verdict}" for verdict, number in counts.most_common())
     facts = [
@@ -214,13 +233,15 @@ def _map_summary(tensors: TensorMap) -> str:
     return f"{names}: {', '.join(fact for fact in facts if fact)}"
 
 
-def _is_notable(pair: TensorPair) -> bool:
+def is_notable(pair: TensorPair) -> bool:
+    """Whether a pair is not plainly the same on both sides."""
     plain_values = {"identical", "not-compared", "identical-in-sample", "identical-by-checksum"}
     same_header = pair.left_dtype == pair.right_dtype and pair.left_shape == pair.right_shape
     return pair.renamed_by is not None or not same_header or pair.values.value not in plain_values
 
 
-def _pair(pair: TensorPair) -> tuple[str, ...]:
+def pair_row(pair: TensorPair) -> tuple[str, ...]:
+    """One pair: both names, the renaming, dtype, shape, and what is known of the values."""
     dtype = str(pair.left_dtype)
     if pair.left_dtype != pair.right_dtype:
         dtype += f" -> {pair.right_dtype}"
@@ -249,7 +270,7 @@ def _diff(diff: SnapshotDiff) -> Iterator[str]:
         yield f"  {_field(change)}"
     yield from (f"  {line}" for line in left_out(len(diff.field_changes), MAX_ROWS))
     for tensors in diff.tensors:
-        yield f"  {_map_summary(tensors)}"
+        yield f"  {map_summary(tensors)}"
     yield from (f"  {note}" for note in value_notes(diff.tensors))
     for note in diff.notes:
         yield f"  note: {plain(note)}"

@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.frozen import JSON
@@ -43,6 +44,16 @@ def _escape(character: str) -> str:
     if unicodedata.category(character) in _INVISIBLE:
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def seen(value: object) -> Any:
+    """`value` as JSON in which every text, a key too, is `plain`: strict readers refuse lone surrogates."""
+    document = to_jsonable(value)
+    if isinstance(document, dict):
+        return {plain(key): seen(item) for key, item in document.items()}
+    if isinstance(document, list):
+        return [seen(item) for item in document]
+    return plain(document) if isinstance(document, str) else document
 
 
 def size(n_bytes: int | None) -> str:

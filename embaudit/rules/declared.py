@@ -126,7 +126,7 @@ def code_is_not_pinned(declaration: Declaration) -> Iterator[Observation]:
     code is run from the newest commit of the other repository: pinning this one does not pin it, and vectors
     may change, or worse, without a change here. Code of the repository itself is pinned with it.
     """
-    for path, named in _remote_classes(declaration):
+    for path, named in remote_classes(declaration):
         repositories = dict.fromkeys(name.partition("--")[0] for name in named)
         told = ", ".join(quoted(name) for name in repositories)
         yield Observation(
@@ -137,7 +137,7 @@ def code_is_not_pinned(declaration: Declaration) -> Iterator[Observation]:
         )
 
 
-def _remote_classes(declaration: Declaration) -> Iterator[tuple[str, list[str]]]:
+def remote_classes(declaration: Declaration) -> Iterator[tuple[str, list[str]]]:
     """Files that name classes of other repositories, and those names."""
     for path, document in declaration.documents.items():
         if path == "modules.json":

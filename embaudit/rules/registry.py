@@ -91,8 +91,12 @@ def ask_rules(rules: Iterable[Rule], facts: Facts) -> tuple[tuple[Finding, ...],
     for each in rules:
         findings.extend(_findings(each, facts))
         skipped.extend(_skipped(each, facts))
-    findings.sort(key=lambda finding: (-finding.severity, finding.code, str(finding.where)))
-    return tuple(findings), tuple(skipped)
+    return worst_first(findings), tuple(skipped)
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order of every report: the worst first, then by code and place."""
+    return tuple(sorted(findings, key=lambda finding: (-finding.severity, finding.code, str(finding.where))))
 
 
 def _findings(asked: Rule, facts: Facts) -> Iterator[Finding]:
@@ -117,9 +121,10 @@ def _or_none(facts: Iterable[Fact]) -> list[Fact | None]:
 
 
 def _skipped(asked: Rule, facts: Facts) -> Iterator[Skipped]:
-    reasons = dict.fromkeys(lack.reason for lack in facts.absent if lack.kind in asked.needs)
-    for reason in reasons:
-        yield Skipped(code=asked.code, reason=reason)
+    lacks = [lack for lack in facts.absent if lack.kind in asked.needs]
+    for reason in dict.fromkeys(lack.reason for lack in lacks):
+        unanswered = any(lack.unanswered for lack in lacks if lack.reason == reason)
+        yield Skipped(code=asked.code, reason=reason, unanswered=unanswered)
 
 
 def without(ignore: Iterable[str]) -> tuple[Rule, ...]:

@@ -71,6 +71,27 @@ class CachedRepo:
         return any(cached.commit == commit for cached in self.commits)
 
 
+def list_cached(
+    cache_folder: str | os.PathLike[str] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Path, ...]:
+    """The folders of the model repositories in a cache, by name; `read_cached_repo` tells what each holds.
+
+    Args:
+        cache_folder: The cache, huggingface_hub's own if None.
+        limits: `files` bounds the listing.
+
+    Raises:
+        TargetError: If there is no such cache.
+        SourceError: If it cannot be listed.
+        LimitError: If a limit is exceeded.
+    """
+    cache = Path(cache_folder or default_cache_folder())
+    if not is_folder(cache):
+        raise TargetError(f"there is no cache at '{shown(str(cache))}'")
+    names = (name for name, _ in _listed(cache, limits) if name.startswith(_PREFIX))
+    return tuple(cache / name for name in names if is_folder(cache / name))
+
+
 def repo_id_of(folder: Path) -> str | None:
     """The repository that a cache folder of this name is for, or None if the name is no such name."""
     name = folder.name

@@ -8,8 +8,9 @@ import attrs
 from embaudit.model.checkpoint import Checkpoint, CheckpointFormat, PickleSummary
 from embaudit.model.dtypes import DType
 from embaudit.model.files import FileEntry, FileState, Snapshot, kind_of
+from embaudit.model.lock import Lock, LockedCheckpoint, LockedFile, LockedTensor
 from embaudit.model.prediction import LoadPrediction, Outcome, PredictedLoad
-from embaudit.model.tensor_map import TensorPair
+from embaudit.model.tensor_map import Depth, TensorPair
 from embaudit.model.tensors import TensorInfo, contiguous_stride
 
 COMMIT_A, COMMIT_B = "a" * 40, "b" * 40
@@ -94,3 +95,32 @@ def make_prediction(*loads: PredictedLoad, version: str = "") -> LoadPrediction:
     worst = min(loads, key=lambda load: tuple(Outcome).index(load.outcome))
     fields = {field.name: getattr(worst, field.name) for field in attrs.fields(PredictedLoad)}
     return LoadPrediction(**fields, asked=f"{worst.loader}{version}", version=version, eras=loads)
+
+
+def make_locked(digests: Mapping[str, str | None], *files: str, **fields: Any) -> LockedCheckpoint:
+    """A locked checkpoint of float32 tensors of these digests, in one safetensors file by default."""
+    defaults: dict[str, Any] = {
+        "format": CheckpointFormat.SAFETENSORS,
+        "files": files or ("model.safetensors",),
+        "tensors": {
+            name: LockedTensor(dtype=DType.FLOAT32, shape=(2, 3), sha256=digest)
+            for name, digest in digests.items()
+        },
+    }
+    return LockedCheckpoint(**{**defaults, **fields})
+
+
+def make_lock(files: Mapping[str, str | None] | None = None, **fields: Any) -> Lock:
+    """A lock of files of these SHA-256, ten bytes each, at depth full."""
+    defaults: dict[str, Any] = {
+        "tool_version": "1.0.0",
+        "created": "2026-01-01T00:00:00+00:00",
+        "target": "org/name",
+        "source": "hub",
+        "depth": Depth.FULL,
+        "files": {
+            path: LockedFile(size=10, sha256=digest, kind=kind_of(path))
+            for path, digest in (files or {}).items()
+        },
+    }
+    return Lock(**{**defaults, **fields})

@@ -46,16 +46,22 @@ those of a few hundred pairs at a time, so that neighbours travel in one request
 
 from collections.abc import Callable, Sequence
 
+from embaudit.errors import EmbauditError
 from embaudit.model.files import Reader
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.tensor_map import Comparison, Depth
 from embaudit.model.tensors import TensorInfo
 from embaudit.model.values import ValueScan
+from embaudit.values.digesting import FileDigests, FileJob, TensorJob, digest_jobs
 from embaudit.values.file_digests import git_sha1_of, sha256_of
 
 __all__ = [
+    "FileDigests",
+    "FileJob",
+    "TensorJob",
     "compare_many",
     "compare_tensors",
+    "digest_many",
     "file_digest",
     "git_blob_sha1",
     "scan_many",
@@ -202,3 +208,32 @@ def git_blob_sha1(reader: Reader, path: str, size: int) -> str:
         SourceError: If the bytes cannot be read.
     """
     return git_sha1_of(reader, path, size)
+
+
+def digest_many(
+    files: Sequence[FileJob],
+    tensors: Sequence[TensorJob],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[tuple[FileDigests | EmbauditError, ...], tuple[str | EmbauditError, ...]]:
+    """The digests of many files and tensors, in threads; see `file_digest`, `git_blob_sha1`, `tensor_digest`.
+
+    A thread holds a block or two, never a file. Tensors of the same bytes, as tied names make them, are
+    digested once. An interrupt ends all threads within a block.
+
+    Args:
+        files: The files.
+        tensors: The tensors.
+        limits: `repeated_bytes` bounds what the tensors together may hold beyond the bytes of their files.
+        workers: Threads at most; by default one for each processor, up to eight.
+        progress: Called from any thread with the bytes digested since the last call.
+
+    Returns:
+        One result for each file and for each tensor, in order: the digest, or why there is none.
+
+    Raises:
+        UnavailableError: If a source does not answer; `BudgetError` and `RefusedError` likewise.
+    """
+    return digest_jobs(files, tensors, limits, workers, progress)

@@ -12,6 +12,7 @@ import pytest
 
 from embaudit.loaders import LOADERS, Era, Loader
 from embaudit.report import AuditReport
+from embaudit.report.locks import lock_schema
 from embaudit.rules import RULES, Rule
 
 TABLE = Path(__file__).parent.parent / "rules" / "test_rules.py"
@@ -29,6 +30,11 @@ GROUPS = {
     "EMB22": "What several loaders make of one repository",
     "EMB30": "What loaders make of a text",
     "EMB31": "Settings that readers understand differently",
+    "EMB50": "What differs from a lock",
+    "EMB51": "What else differs from a lock",
+    "EMB52": "What a server does otherwise than was locked",
+    "EMB60": "What a policy asks for",
+    "EMB61": "What is to be said of a policy",
 }
 
 
@@ -105,6 +111,11 @@ def test_the_published_schema_is_that_of_the_code(held_page: Any) -> None:
     schema = json.dumps(AuditReport.json_schema(), indent=1) + "\n"
 
     held_page.check("reference/report.schema.json", schema)
+
+
+def test_the_published_schema_of_locks_is_that_of_the_code(held_page: Any) -> None:
+    """The schema of locks in the reference is the one that the code makes."""
+    held_page.check("reference/lock.schema.json", json.dumps(lock_schema(), indent=1) + "\n")
 
 
 _MAX_ITEMS = 12

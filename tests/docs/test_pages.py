@@ -115,6 +115,10 @@ def test_the_commands_of_a_page_run(page: Path, command: str) -> None:
     with EmbeddingServer() as server:
         if "--golden" in command:
             save_probe(probe(server.tei), "golden.safetensors")
+        if "--policy" in command:
+            Path("embaudit.toml").write_text('loaders = ["sentence-transformers>=5"]\n')
+        if any(word in command for word in ("verify", "--lock", "outdated")):
+            embaudit.save_lock(embaudit.lock("org/name@v1"), "embaudit.lock")
         command = command.replace("http://localhost:8080", server.base)
         result = CliRunner().invoke(cli.cli, shlex.split(command)[1:])
 

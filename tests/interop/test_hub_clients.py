@@ -17,6 +17,8 @@ SUITES = (
     "tests/testing/test_loopback_hub.py",
     "tests/acceptance/test_hub_faults.py",
     "tests/acceptance/test_hub_costs.py",
+    "tests/acceptance/test_gate.py",
+    "tests/test_gating.py",
 )
 CEILING_SECONDS = 600
 

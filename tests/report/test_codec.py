@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import attrs
@@ -18,6 +19,7 @@ from embaudit.model.diff import FieldChange, FileChange, FileRename, SnapshotDif
 from embaudit.model.files import CacheState, CommitInfo
 from embaudit.model.findings import Finding, Severity, Skipped, Where
 from embaudit.model.frozen import JSON
+from embaudit.model.policy import Policy, WaivedFinding, Waiver
 from embaudit.model.record import Cost
 from embaudit.model.tensor_map import Agreement, Depth, TensorMap, TiedName
 from embaudit.report import AuditReport
@@ -80,6 +82,9 @@ def reports(draw: st.DrawFn) -> AuditReport:
         where=Where(path=draw(st.none() | TEXT)),
         evidence=draw(st.dictionaries(TEXT, JSON_VALUES, max_size=2)),
     )
+    waiver = Waiver(
+        code="EMB001", reason="r", expires=draw(st.none() | st.dates()), path=draw(st.none() | TEXT)
+    )
     return AuditReport(
         target=draw(TEXT),
         source="folder",
@@ -94,7 +99,9 @@ def reports(draw: st.DrawFn) -> AuditReport:
         checkpoints={checkpoint.name: checkpoint},
         mappings=(tensors,),
         diff=draw(st.none() | st.just(diff)),
+        policy=draw(st.none() | st.builds(Policy, waivers=st.just((waiver,)), licences=st.just(("mit",)))),
         findings=(finding,),
+        waived=(WaivedFinding(finding=finding, waiver=waiver),),
         skipped=(Skipped(code="EMB002", reason=draw(TEXT)),),
         cost=Cost(requests=draw(st.integers(0)), bytes_read=1, seconds=draw(st.floats(0, 9))),
     )
@@ -136,6 +143,7 @@ class Thing:
     severity: Severity = Severity.INFO
     depth: Depth = Depth.FULL
     inner: Where = attrs.field(factory=Where)
+    day: date | None = None
     ignored: object = attrs.field(default=None, eq=False)
 
 
@@ -155,6 +163,8 @@ class Thing:
         ({"severity": 30}, "$.severity"),
         ({"depth": "deep"}, "$.depth"),
         ({"inner": {"path": 1}}, "$.inner.path"),
+        ({"day": "tomorrow"}, "$.day"),
+        ({"day": 20270101}, "$.day"),
     ],
     ids=str,
 )

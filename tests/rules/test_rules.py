@@ -1,13 +1,16 @@
 """Every rule, held to a table: rows where it fires, rows where it stays silent, and where it is skipped."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 
+from embaudit.embeddings import compare_probes
 from embaudit.model.checkpoint import CheckpointFormat, Oddity, PickleGlobal, PickleSummary, ShardIndex
-from embaudit.model.declaration import BadDocument, Declaration
+from embaudit.model.declaration import BadDocument, Declaration, ModelCard
 from embaudit.model.diff import FieldChange, FileChange, SnapshotDiff
 from embaudit.model.dtypes import DType
 from embaudit.model.embedding_pipeline import DenseLayer, EmbeddingPipeline, PoolingMode
@@ -24,11 +27,16 @@ from embaudit.model.facts import (
     OnHub,
     UnreadableFile,
     ValueScans,
+    WeightContents,
     WeightFiles,
 )
 from embaudit.model.files import CacheState, CommitInfo, FileState, FlaggedFile, HubState, Snapshot
 from embaudit.model.findings import Observation, Severity, Skipped, Where
+from embaudit.model.lock import LockDrift, LockedCode, LockedTensor, ServedDrift
+from embaudit.model.policy import Policy, RecordedAudit, Waiver, WaiverUse
 from embaudit.model.prediction import DuplicateKey, LoadPrediction, MisreadKey, Outcome
+from embaudit.model.probe import Behaviour, Probe, ServerMismatch
+from embaudit.model.probe import Observation as ProbeObservation
 from embaudit.model.tensor_map import Agreement, Depth, TensorMap, TiedName
 from embaudit.model.values import ValueScan
 from embaudit.rules import RULES, ask_rules
@@ -39,6 +47,8 @@ from embaudit.testing.facts import (
     make_checkpoint,
     make_entry,
     make_load,
+    make_lock,
+    make_locked,
     make_pair,
     make_prediction,
     make_snapshot,
@@ -307,7 +317,381 @@ def piped_eras(*made: EmbeddingPipeline) -> tuple[Fact, ...]:
     return (Loads(predictions=(make_prediction(*loads),)), *settings())
 
 
+SAFE_FILE = make_checkpoint(name="model.safetensors", format=CheckpointFormat.SAFETENSORS, pickle=None)
+BIN_FILE = make_checkpoint()
+PICKLED_CODE = make_checkpoint(
+    pickle=PickleSummary(protocol=2, tensor_only=False, reasons=("byte 7: it calls os.system",))
+)
+CARD = ModelCard(path="README.md")
+AUTO_MAP = {"auto_map": {"AutoModel": "org/code--model.Model"}}
+OWN_CODE = {"auto_map": {"AutoTokenizer": ["tokens.Slow", None]}}
+CUSTOM_MODULE = ({"idx": 0, "name": "0", "path": "", "type": "custom.Transformer"},)
+NEW_YEAR = date(2027, 1, 1)
+ACCEPTED = Waiver(code="EMB101", reason="looked at", expires=NEW_YEAR)
+
+
+def policy_on(
+    *checkpoints: Any,
+    unread: Mapping[str, str] | None = None,
+    snapshot: Snapshot | None = None,
+    **policy: Any,
+) -> tuple[Fact, ...]:
+    """A policy, and the weights of a snapshot whose listing is empty unless one is given."""
+    weights = WeightContents(checkpoints=checkpoints, unread=unread or {})
+    return (Policy(**policy), weights, snapshot or make_snapshot())
+
+
+def policy_and_settings(changed: Mapping[str, Any] | None = None, **policy: Any) -> tuple[Fact, ...]:
+    """A policy, and the small model, some of its files changed; its weights were read."""
+    return (Policy(**policy), *settings(changed), WeightContents(checkpoints=(SAFE_FILE,)))
+
+
+def recorded(created: str, **policy: Any) -> tuple[Fact, ...]:
+    """A policy, and a lock that was made then, on New Year's Day of 2027."""
+    return (Policy(**policy), RecordedAudit(name="embaudit.lock", created=created, today=NEW_YEAR))
+
+
+def required(outcome: Outcome, **fields: Any) -> tuple[Fact, ...]:
+    """A policy that asks for a faithful load by transformers, and what that would do."""
+    load = make_prediction(make_load(outcome, **fields))
+    return (Policy(loaders=("transformers",)), Loads(predictions=(load,)))
+
+
+REQUIREMENTS = (
+    Case(
+        "EMB601",
+        "safetensors are asked for, and there is a torch file",
+        policy_on(SAFE_FILE, BIN_FILE, formats=("safetensors",)),
+        ((E, "pytorch_model.bin"),),
+    ),
+    Case(
+        "EMB601",
+        "safetensors are asked for, and there is an ONNX file",
+        policy_on(SAFE_FILE, snapshot=make_snapshot(("onnx/model.onnx",)), formats=("safetensors",)),
+        ((E, "onnx/model.onnx"),),
+    ),
+    Case(
+        "EMB601",
+        "a file that could not be read",
+        policy_on(SAFE_FILE, unread={"other.bin": "not a zip"}, formats=("safetensors",)),
+        ((E, "other.bin"),),
+    ),
+    Case("EMB601", "no weights at all", policy_on(formats=("safetensors",)), ((E, "files"),)),
+    Case("EMB601", "safetensors alone", policy_on(SAFE_FILE, formats=("safetensors",))),
+    Case(
+        "EMB601",
+        "ONNX, which is allowed",
+        policy_on(SAFE_FILE, snapshot=make_snapshot(("m.onnx",)), formats=("safetensors", "onnx")),
+    ),
+    Case(
+        "EMB601",
+        "a torch file that was not downloaded",
+        policy_on(
+            SAFE_FILE,
+            snapshot=make_snapshot((make_entry("rust_model.ot", state=FileState.ABSENT),)),
+            formats=("safetensors",),
+        ),
+    ),
+    Case("EMB601", "a policy that names no formats", policy_on(BIN_FILE)),
+    Case("EMB602", "a pickle of more than tensors", policy_on(PICKLED_CODE), ((E, "pytorch_model.bin"),)),
+    Case("EMB602", "no pickle is allowed", policy_on(BIN_FILE, pickles="none"), ((E, "pytorch_model.bin"),)),
+    Case(
+        "EMB602",
+        "a torch file that could not be read",
+        policy_on(unread={"pytorch_model.bin": "it ends early"}),
+        ((E, "pytorch_model.bin"),),
+    ),
+    Case("EMB602", "a pickle of tensors", policy_on(BIN_FILE)),
+    Case("EMB602", "safetensors, where no pickle is allowed", policy_on(SAFE_FILE, pickles="none")),
+    Case("EMB602", "any pickle is allowed", policy_on(PICKLED_CODE, pickles="any")),
+    Case(
+        "EMB602",
+        "safetensors that could not be read, which nobody unpickles",
+        policy_on(unread={"model-00001-of-00002.safetensors": "no index claims it"}),
+    ),
+    Case(
+        "EMB603",
+        "a branch",
+        (Policy(require_commit=True), cached(revision="main")),
+        ((E, "revision"),),
+    ),
+    Case("EMB603", "a folder", (Policy(require_commit=True), make_snapshot()), ((E, "revision"),)),
+    Case("EMB603", "a commit", (Policy(require_commit=True), cached(revision=COMMIT_A))),
+    Case("EMB603", "a branch, which may be", (Policy(), cached(revision="main"))),
+    Case(
+        "EMB604",
+        "half precision is asked for",
+        policy_on(SAFE_FILE, dtypes=("float16",)),
+        ((E, "model.safetensors: weight"),),
+    ),
+    Case(
+        "EMB604",
+        "quantised weights",
+        policy_on(make_checkpoint((make_tensor("layer.qweight", dtype=DType.INT32),)), dtypes=("float32",)),
+        ((E, "pytorch_model.bin: layer.qweight"),),
+    ),
+    Case(
+        "EMB604",
+        "a file that could not be read",
+        policy_on(SAFE_FILE, unread={"b.bin": "it ends early"}, dtypes=("float32",)),
+        ((E, "b.bin"),),
+    ),
+    Case("EMB604", "no weights at all", policy_on(dtypes=("float32",)), ((E, "files"),)),
+    Case(
+        "EMB604",
+        "the right type, and positions",
+        policy_on(make_checkpoint(("a", make_tensor(BUFFER, dtype=DType.INT64))), dtypes=("float32",)),
+    ),
+    Case("EMB604", "a policy that names no types", policy_on(SAFE_FILE)),
+    Case(
+        "EMB605",
+        "vectors of 4 components, and 768 are asked for",
+        policy_and_settings(dimension=768),
+        ((E, "dimension"),),
+    ),
+    Case(
+        "EMB605",
+        "no configuration",
+        policy_and_settings({"config.json": None, POOLING: None}, dimension=4),
+        ((E, "dimension"),),
+    ),
+    Case(
+        "EMB605",
+        "a loader that makes other vectors than are declared",
+        (
+            *policy_and_settings(dimension=4),
+            Loads(predictions=(make_prediction(make_load(pipeline=pipeline(dimension=8))),)),
+        ),
+        ((E, "dimension"),),
+    ),
+    Case("EMB605", "the dimension that is asked for", policy_and_settings(dimension=4)),
+    Case(
+        "EMB605",
+        "a loader of which no dimension is known",
+        (
+            *policy_and_settings(dimension=4),
+            Loads(predictions=(make_prediction(make_load(), make_load(pipeline=pipeline(dimension=None))),)),
+        ),
+    ),
+    Case("EMB605", "a policy that names no dimension", policy_and_settings()),
+    Case(
+        "EMB606",
+        "a licence that is not on the list",
+        (Policy(licences=("mit",)), attrs.evolve(CARD, licences=("cc-by-nc-4.0",))),
+        ((E, "README.md: license"),),
+    ),
+    Case(
+        "EMB606",
+        "one of two licences is not on the list",
+        (Policy(licences=("mit",)), attrs.evolve(CARD, licences=("mit", "gpl-3.0"))),
+        ((E, "README.md: license"),),
+    ),
+    Case("EMB606", "no licence", (Policy(licences=("mit",)), CARD), ((E, "README.md: license"),)),
+    Case(
+        "EMB606",
+        "a card that is malformed",
+        (Policy(licences=("mit",)), attrs.evolve(CARD, problem="the head is not YAML")),
+        ((E, "README.md: license"),),
+    ),
+    Case(
+        "EMB606",
+        "a licence that is on the list",
+        (Policy(licences=("MIT",)), attrs.evolve(CARD, licences=("mit",))),
+    ),
+    Case(
+        "EMB606",
+        "another licence, by its name",
+        (
+            Policy(licences=("my-licence",)),
+            attrs.evolve(CARD, licences=("other",), licence_name="My-Licence"),
+        ),
+    ),
+    Case("EMB606", "a policy that names no licences", (Policy(), CARD)),
+    Case(
+        "EMB607",
+        "code of another repository",
+        policy_and_settings({"config.json": AUTO_MAP}),
+        ((E, "config.json: auto_map"),),
+    ),
+    Case(
+        "EMB607",
+        "code of its own, where all is forbidden",
+        policy_and_settings({"tokenizer_config.json": OWN_CODE}, remote_code="forbidden"),
+        ((E, "tokenizer_config.json: auto_map"),),
+    ),
+    Case(
+        "EMB607",
+        "a module of its own, where all is forbidden",
+        policy_and_settings({MODULES: CUSTOM_MODULE}, remote_code="forbidden"),
+        ((E, "modules.json: type"),),
+    ),
+    Case(
+        "EMB607",
+        "a pipeline of its own, inside the configuration of a part",
+        policy_and_settings(
+            {
+                "config.json": {
+                    "text_config": {"custom_pipelines": {"embed": {"impl": "p.P", "pt": ["AutoModel"]}}}
+                }
+            },
+            remote_code="forbidden",
+        ),
+        ((E, "config.json: text_config.custom_pipelines"),),
+    ),
+    Case(
+        "EMB607",
+        "settings that cannot be read",
+        (
+            Policy(),
+            make_snapshot(("config.json",)),
+            Declaration(bad=(BadDocument(path="config.json", problem="not JSON"),)),
+        ),
+        ((E, "config.json"),),
+    ),
+    Case("EMB607", "code of its own", policy_and_settings({"config.json": OWN_CODE, MODULES: CUSTOM_MODULE})),
+    Case(
+        "EMB607",
+        "code of its own, named in full",
+        (
+            Policy(),
+            on_hub(repo_id="org/code", asked_id="org/code"),
+            Declaration(documents={"config.json": AUTO_MAP}),
+        ),
+    ),
+    Case(
+        "EMB607", "any code is allowed", policy_and_settings({"config.json": AUTO_MAP}, remote_code="allowed")
+    ),
+    Case("EMB607", "no code, where all is forbidden", policy_and_settings(remote_code="forbidden")),
+    Case(
+        "EMB608",
+        "20 bytes, and 19 are allowed",
+        (Policy(max_bytes=19), make_snapshot(("a", "b"))),
+        ((E, "files"),),
+    ),
+    Case(
+        "EMB608",
+        "a size that is not known",
+        (Policy(max_bytes=20), make_snapshot(("a", make_entry("b", size=None)))),
+        ((E, "b"),),
+    ),
+    Case("EMB608", "20 bytes, and 20 are allowed", (Policy(max_bytes=20), make_snapshot(("a", "b")))),
+    Case(
+        "EMB608",
+        "what was not downloaded",
+        (Policy(max_bytes=10), make_snapshot(("a", make_entry("b", state=FileState.ABSENT)))),
+    ),
+    Case("EMB608", "a policy that names no size", (Policy(), make_snapshot(("a",)))),
+    *(
+        Case("EMB609", f"a load that is {outcome}", required(outcome), ((E, "model.safetensors: loaders"),))
+        for outcome in (Outcome.INCOMPLETE, Outcome.CORRUPT, Outcome.UNKNOWN)
+    ),
+    Case(
+        "EMB609",
+        "a load that is refused",
+        required(Outcome.REFUSED, files=(), reasons=("It asks for another file.",)),
+        ((E, "loaders"),),
+    ),
+    Case("EMB609", "a loader that was not asked", (Policy(loaders=("tei",)),), ((E, "loaders"),)),
+    Case("EMB609", "a faithful load", required(Outcome.FAITHFUL)),
+    Case(
+        "EMB609",
+        "a corrupt load that the policy does not ask for",
+        (Policy(), Loads(predictions=(make_prediction(make_load(Outcome.CORRUPT)),))),
+    ),
+    Case(
+        "EMB610",
+        "a lock of 31 days, and 30 are allowed",
+        recorded("2026-12-01T12:00:00+00:00", max_age_days=30),
+        ((E, "embaudit.lock: created"),),
+    ),
+    Case(
+        "EMB610",
+        "no date",
+        recorded("yesterday", max_age_days=30),
+        ((E, "embaudit.lock: created"),),
+    ),
+    Case(
+        "EMB610",
+        "a date that is still to come",
+        recorded("2027-02-01", max_age_days=30),
+        ((E, "embaudit.lock: created"),),
+    ),
+    Case("EMB610", "a lock of 30 days", recorded("2026-12-02T23:59:59Z", max_age_days=30)),
+    Case("EMB610", "made tomorrow, by another clock", recorded("2027-01-02T00:00:01Z", max_age_days=1)),
+    Case("EMB610", "a policy that names no age", recorded("1970-01-01")),
+    Case(
+        "EMB611",
+        "its last day is over",
+        (WaiverUse(waiver=ACCEPTED, expired=True, n_findings=1),),
+        ((W, "waivers: EMB101"),),
+    ),
+    Case("EMB611", "it holds", (WaiverUse(waiver=ACCEPTED, n_findings=1),)),
+    Case("EMB612", "nothing is covered", (WaiverUse(waiver=ACCEPTED),), ((N, "waivers: EMB101"),)),
+    Case("EMB612", "a finding is covered", (WaiverUse(waiver=ACCEPTED, n_findings=1),)),
+    Case("EMB612", "it has expired", (WaiverUse(waiver=ACCEPTED, expired=True),)),
+    Case("EMB612", "its rule could not be asked", (WaiverUse(waiver=ACCEPTED, asked=False),)),
+)
+
+
+SAFE = "model.safetensors"
+
+
+def drifted(old: Any, new: Any) -> tuple[LockDrift]:
+    """What was locked, and what is there."""
+    return (LockDrift(locked=old, found=new),)
+
+
+def weights(digest: str | None = "1", name: str = SAFE, **tensors: str | None) -> Any:
+    """A lock of one weight file of that digest, with tensors of these digests."""
+    return make_lock({name: digest}, checkpoints={name: make_locked(tensors, name)})
+
+
+def one_tensor(**fields: Any) -> Any:
+    """A lock of one weight file with one tensor, float32 of the shape (2, 3) by default."""
+    tensor = LockedTensor(**{"dtype": DType.FLOAT32, "shape": (2, 3), "sha256": "1", **fields})
+    return make_lock({SAFE: str(fields)}, checkpoints={SAFE: make_locked({}, tensors={"a": tensor})})
+
+
+def declaring(document: Any, path: str = "config.json", digest: str = "1") -> Any:
+    """A lock of one file that says something."""
+    return make_lock({path: digest}, settings={path: document})
+
+
+def running(commit: str | None, reference: str = "a/b--c.D") -> Any:
+    """A lock that has code of another repository run, at a commit."""
+    code = LockedCode(
+        where="config.json: auto_map.AutoModel", reference=reference, repo_id="a/b", commit=commit
+    )
+    return make_lock(remote_code=(code,))
+
+
+def made(*rows: tuple[float, float], **fields: Any) -> Probe:
+    """A probe of as many texts as there are rows."""
+    texts = tuple("abc"[: len(rows)])
+    return Probe(backend="a server", texts=texts, vectors=np.array(rows, np.float32), **fields)
+
+
+def served(golden: Probe | None, current: Probe, *mismatches: ServerMismatch) -> tuple[ServedDrift]:
+    """A server against a lock."""
+    drift = None if golden is None else compare_probes(golden, current)
+    return (ServedDrift(locked=make_lock(), current=current, drift=drift, mismatches=mismatches),)
+
+
+BY_MEAN, BY_FIRST = (
+    EmbeddingPipeline(pooling=(mode,), normalize=True, max_seq_length=256, lowercase=True, dimension=3)
+    for mode in (PoolingMode.MEAN, PoolingMode.CLS)
+)
+POOLED_MEAN, POOLED_FIRST = make_lock(pipeline=BY_MEAN), make_lock(pipeline=BY_FIRST)
+CODE_PLACE = "config.json: auto_map.AutoModel"
+ONNX = "onnx/model.onnx"
+ALONE_ONLY = ProbeObservation(behaviour=Behaviour.BATCHES, holds=False, worst=0.5)
+IN_BATCHES = ProbeObservation(behaviour=Behaviour.BATCHES, holds=True)
+UNIT, LONG = (ProbeObservation(behaviour=Behaviour.NORMALIZES, holds=holds) for holds in (True, False))
+ANOTHER_SHA = ServerMismatch(field="model_sha", expected="a" * 40, served="b" * 40, why="another commit")
+ANOTHER_TYPE = ServerMismatch(field="dtype", expected="float32", served="float16", why="rounds otherwise")
+
 CASES = (
+    *REQUIREMENTS,
     Case("EMB001", "a branch of the hub", (on_hub(),), ((W, "revision"),)),
     Case("EMB001", "a commit of the hub", (attrs.evolve(on_hub(), revision=COMMIT_B),)),
     Case("EMB001", "a cached branch", (cached(revision="main"),), ((W, "revision"),)),
@@ -1676,6 +2060,234 @@ CASES = (
         "positions that are computed and have no end",
         settings({LENGTHS: {"max_seq_length": 600}, "config.json": {"model_type": "nomic_bert"}}),
     ),
+    Case(
+        "EMB501",
+        "another commit, and a file differs",
+        drifted(make_lock({"a": "1"}, commit=COMMIT_A), make_lock({"a": "2"}, commit=COMMIT_B)),
+        ((W, "commit"),),
+    ),
+    Case(
+        "EMB501",
+        "another commit of the same files",
+        drifted(make_lock({"a": "1"}, commit=COMMIT_A), make_lock({"a": "1"}, commit=COMMIT_B)),
+        ((N, "commit"),),
+    ),
+    Case("EMB501", "the same commit", drifted(make_lock(commit=COMMIT_A), make_lock(commit=COMMIT_A))),
+    Case("EMB501", "a folder, whose commit nobody knows", drifted(make_lock(commit=COMMIT_A), make_lock())),
+    Case(
+        "EMB502",
+        "one tensor has another digest",
+        drifted(weights("1", a="1", b="2"), weights("2", a="1", b="3")),
+        ((E, f"{SAFE}: b"),),
+    ),
+    Case("EMB502", "another shape", drifted(one_tensor(), one_tensor(shape=(3, 2))), ((E, f"{SAFE}: a"),)),
+    Case("EMB502", "other bytes of the same tensors", drifted(weights("1", a="1"), weights("2", a="1"))),
+    Case("EMB502", "another type, for EMB504", drifted(one_tensor(), one_tensor(dtype=DType.FLOAT16))),
+    Case(
+        "EMB503", "a tensor is gone", drifted(weights("1", a="1", b="2"), weights("2", a="1")), ((E, SAFE),)
+    ),
+    Case("EMB503", "a tensor came", drifted(weights("1", a="1"), weights("2", a="1", b="2")), ((W, SAFE),)),
+    Case("EMB503", "another name", drifted(weights("1", a="1"), weights("2", b="1")), ((W, SAFE),)),
+    Case(
+        "EMB503",
+        "a buffer is gone, on which no embedding depends",
+        drifted(weights("1", a="1", **{BUFFER: "2"}), weights("2", a="1")),
+        ((N, SAFE),),
+    ),
+    Case(
+        "EMB503",
+        "a name is gone that shared the bytes of another",
+        drifted(
+            make_lock(
+                {SAFE: "1"},
+                checkpoints={SAFE: make_locked({"a": "1", "b": "1"}, tied=(frozenset({"a", "b"}),))},
+            ),
+            weights("2", a="1"),
+        ),
+    ),
+    Case(
+        "EMB504",
+        "float16 instead of float32",
+        drifted(one_tensor(), one_tensor(dtype=DType.FLOAT16, sha256="2")),
+        ((E, f"{SAFE}: a"),),
+    ),
+    Case("EMB504", "the same type", drifted(one_tensor(), one_tensor(sha256="2"))),
+    Case("EMB505", "written anew", drifted(weights("1", a="1"), weights("2", a="1")), ((N, SAFE),)),
+    Case(
+        "EMB505",
+        "converted",
+        drifted(weights("1", "pytorch_model.bin", a="1"), weights("2", a="1")),
+        ((N, SAFE),),
+    ),
+    Case("EMB505", "the same file", drifted(weights("1", a="1"), weights("1", a="1"))),
+    Case("EMB505", "other values", drifted(weights("1", a="1"), weights("2", a="2"))),
+    Case("EMB505", "values that were not read", drifted(weights("1", a=None), weights("2", a=None))),
+    Case("EMB506", "another pooling", drifted(POOLED_MEAN, POOLED_FIRST), ((E, "pooling"),)),
+    Case("EMB506", "the same pipeline", drifted(POOLED_MEAN, POOLED_MEAN)),
+    Case(
+        "EMB507",
+        "a field that can change an embedding",
+        drifted(declaring({"hidden_act": "gelu"}), declaring({"hidden_act": "relu"}, digest="2")),
+        ((E, "config.json: hidden_act"),),
+    ),
+    Case(
+        "EMB507",
+        "a field that cannot",
+        drifted(
+            declaring({"transformers_version": "4.8"}), declaring({"transformers_version": "5"}, digest="2")
+        ),
+        ((N, "config.json: transformers_version"),),
+    ),
+    Case(
+        "EMB507",
+        "the same in other bytes",
+        drifted(declaring({"hidden_act": "gelu"}), declaring({"hidden_act": "gelu"}, digest="2")),
+        ((N, "config.json"),),
+    ),
+    Case("EMB507", "the same file", drifted(declaring({}), declaring({}))),
+    Case(
+        "EMB508",
+        "a field of the tokenizer",
+        drifted(
+            declaring({"normalizer": {"lowercase": True}}, "tokenizer.json"),
+            declaring({"normalizer": {"lowercase": False}}, "tokenizer.json", "2"),
+        ),
+        ((E, "tokenizer.json: normalizer"),),
+    ),
+    Case(
+        "EMB508",
+        "a vocabulary without fields",
+        drifted(make_lock({"vocab.txt": "1"}), make_lock({"vocab.txt": "2"})),
+        ((E, "vocab.txt"),),
+    ),
+    Case(
+        "EMB508",
+        "a file of it is gone and another came",
+        drifted(make_lock({"vocab.txt": "1"}), make_lock({"tokenizer.json": "2"})),
+        ((E, "tokenizer.json"), (E, "vocab.txt")),
+    ),
+    Case("EMB508", "the same", drifted(make_lock({"vocab.txt": "1"}), make_lock({"vocab.txt": "1"}))),
+    Case("EMB508", "another setting", drifted(declaring({"a": 1}), declaring({"a": 2}, digest="2"))),
+    Case(
+        "EMB509",
+        "code",
+        drifted(make_lock({"modeling.py": "1"}), make_lock({"modeling.py": "2"})),
+        ((E, "modeling.py"),),
+    ),
+    Case("EMB509", "weights of ONNX", drifted(make_lock({ONNX: "1"}), make_lock({ONNX: "2"})), ((E, ONNX),)),
+    Case(
+        "EMB509",
+        "the card and a picture",
+        drifted(make_lock({"README.md": "1", "a.png": "1"}), make_lock({"README.md": "2", "a.png": "2"})),
+        ((N, "README.md"),),
+    ),
+    Case(
+        "EMB509",
+        "some other file",
+        drifted(make_lock({"a.txt": "1"}), make_lock({"a.txt": "2"})),
+        ((W, "a.txt"),),
+    ),
+    Case("EMB509", "weights that other rules tell of", drifted(weights("1", a="1"), weights("2", a="2"))),
+    Case(
+        "EMB510",
+        "weights are gone",
+        drifted(weights("1", a="1"), make_lock()),
+        ((E, SAFE),),
+    ),
+    Case("EMB510", "code came", drifted(make_lock(), make_lock({"modeling.py": "1"})), ((W, "modeling.py"),)),
+    Case(
+        "EMB510",
+        "settings came",
+        drifted(make_lock(), declaring({})),
+        ((E, "config.json"),),
+    ),
+    Case(
+        "EMB510",
+        "the card and weights of ONNX were not downloaded",
+        drifted(make_lock({"README.md": "1", ONNX: "1"}), make_lock()),
+        ((N, "README.md"),),
+    ),
+    Case(
+        "EMB510",
+        "converted, for EMB505",
+        drifted(weights("1", "pytorch_model.bin", a="1"), weights("2", a="1")),
+    ),
+    Case("EMB511", "a new commit", drifted(running(COMMIT_A), running(COMMIT_B)), ((E, CODE_PLACE),)),
+    Case(
+        "EMB511",
+        "code that was not locked",
+        drifted(make_lock(), running(COMMIT_A)),
+        ((E, CODE_PLACE),),
+    ),
+    Case(
+        "EMB511",
+        "code is not asked for any more",
+        drifted(running(COMMIT_A), make_lock()),
+        ((E, CODE_PLACE),),
+    ),
+    Case(
+        "EMB511",
+        "the commit cannot be looked up",
+        drifted(running(COMMIT_A), running(None)),
+        ((E, CODE_PLACE),),
+    ),
+    Case("EMB511", "no commit was ever known", drifted(running(None), running(None)), ((W, CODE_PLACE),)),
+    Case("EMB511", "the same commit", drifted(running(COMMIT_A), running(COMMIT_A))),
+    Case(
+        "EMB512",
+        "it was faithful",
+        drifted(
+            make_lock(loads={"tei==1.5.0": Outcome.FAITHFUL}),
+            make_lock(loads={"tei==1.5.0": Outcome.CORRUPT}),
+        ),
+        ((E, "loads"),),
+    ),
+    Case(
+        "EMB512",
+        "it is faithful now",
+        drifted(
+            make_lock(loads={"tei==1.5.0": Outcome.REFUSED}),
+            make_lock(loads={"tei==1.5.0": Outcome.FAITHFUL}),
+        ),
+        ((W, "loads"),),
+    ),
+    Case(
+        "EMB512",
+        "as it was",
+        drifted(
+            make_lock(loads={"tei==1.5.0": Outcome.REFUSED}), make_lock(loads={"tei==1.5.0": Outcome.REFUSED})
+        ),
+    ),
+    Case("EMB513", "no digest", drifted(make_lock({"a": "1"}), make_lock({"a": None})), ((E, "a"),)),
+    Case("EMB513", "no values", drifted(weights("1", a="1"), weights("2", a=None)), ((E, SAFE),)),
+    Case(
+        "EMB513",
+        "weights that are not at hand",
+        drifted(weights("1", a="1"), make_lock({SAFE: "1"}, problems={SAFE: "is not at hand: pointer"})),
+        ((E, SAFE),),
+    ),
+    Case("EMB513", "no values of the same file", drifted(weights("1", a=None), weights("1", a=None))),
+    Case("EMB520", "another vector", served(made((1, 0), (0, 1)), made((1, 0), (1, 0))), ((E, "vectors"),)),
+    Case("EMB520", "a text without a vector", served(made((1, 0), (0, 1)), made((1, 0))), ((E, "vectors"),)),
+    Case("EMB520", "the same vectors", served(made((1, 0)), made((1, 0)))),
+    Case("EMB521", "another commit", served(made((1, 0)), made((1, 0)), ANOTHER_SHA), ((E, "model_sha"),)),
+    Case("EMB521", "another type", served(made((1, 0)), made((1, 0)), ANOTHER_TYPE), ((W, "dtype"),)),
+    Case("EMB521", "nothing else", served(made((1, 0)), made((1, 0)))),
+    Case("EMB522", "no golden probe", served(None, made((1, 0))), ((E, "vectors"),)),
+    Case("EMB522", "a golden probe", served(made((1, 0)), made((1, 0)))),
+    Case(
+        "EMB523",
+        "another vector alone than in a batch",
+        served(made((1, 0)), made((1, 0), observations=(ALONE_ONLY,))),
+        ((E, "batches"),),
+    ),
+    Case(
+        "EMB523",
+        "vectors are not of length 1 any more",
+        served(made((1, 0), observations=(UNIT,)), made((1, 0), observations=(LONG,))),
+        ((W, "normalizes"),),
+    ),
+    Case("EMB523", "as it should be", served(made((1, 0)), made((1, 0), observations=(IN_BATCHES,)))),
 )
 
 
