@@ -94,6 +94,7 @@ from embaudit.model.prediction import PredictedLoad as PredictedLoad
 from embaudit.model.probe import Behaviour as Behaviour
 from embaudit.model.probe import Probe as Probe
 from embaudit.model.probe import ProbeDrift as ProbeDrift
+from embaudit.model.probe import ServerCheck as ServerCheck
 from embaudit.model.probe import ServerInfo as ServerInfo
 from embaudit.model.probe import ServerMismatch as ServerMismatch
 from embaudit.model.record import Cost as Cost
@@ -189,6 +190,7 @@ __all__ = [
     "Relation",
     "RemoteCodeRule",
     "Rounding",
+    "ServerCheck",
     "ServerInfo",
     "ServerMismatch",
     "Severity",

@@ -307,12 +307,11 @@ def _verify_server(
     promised = Snapshot(
         source=locked.source, repo_id=locked.repo_id, revision=locked.revision, commit=locked.commit, files={}
     )
-    said = current.server
     served = ServedDrift(
         locked=locked,
         current=current,
         drift=None if golden is None else compare_probes(golden, current),
-        mismatches=() if said is None else check_server(said, promised, pipeline=locked.pipeline),
+        mismatches=check_server(current.server, promised, pipeline=locked.pipeline).mismatches,
     )
     absent = Absent(kind=LockDrift, reason="a running server shows no files")
     facts = Facts(known=(served,), absent=(absent,))

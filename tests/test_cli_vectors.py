@@ -1,7 +1,7 @@
 """The commands that look at vectors: what they print, and their exit codes."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,18 +149,120 @@ def test_drift_is_a_finding(served: EmbeddingServer, tmp_path: Path, form: str) 
     assert "drift" in result.stdout
 
 
-def test_a_server_of_another_commit_is_a_finding(served: EmbeddingServer, tmp_path: Path) -> None:
-    """What it says of itself is held against the repository that it should serve."""
-    files = bert_settings()
-    right = cache_commit(tmp_path / "hub", "org/name", "a" * 40, files)
-    wrong = cache_commit(tmp_path / "hub", "org/name", "b" * 40, files)
+def repository(folder: Path, commit: str, files: Mapping[str, bytes]) -> str:
+    """A commit in a cache, as a target."""
+    return str(cache_commit(folder / "hub", "org/name", commit * 40, files))
 
-    same = run("probe", served.tei, "--target", right, "--quick")
-    other = run("probe", served.tei, "--target", wrong, "--quick")
 
-    assert "model_sha" not in same.stdout
-    assert other.exit_code == FINDINGS
-    assert "model_sha" in other.stdout
+def pooled_by(pooling: str, **info: object) -> EmbeddingServer:
+    """A server that says how it pools."""
+    kind = {"model_type": {"embedding": {"pooling": pooling}}}
+    return EmbeddingServer(model_id="org/name", model_sha="a" * 40, info={**kind, **info})
+
+
+@pytest.mark.parametrize(
+    ("commit", "pooling", "length", "code", "field"),
+    [
+        pytest.param("a", "mean", 48, PASSED, None, id="the same"),
+        pytest.param("b", "mean", 48, FINDINGS, "model_sha", id="another commit"),
+        pytest.param("a", "cls", 48, FINDINGS, "pooling", id="another pooling"),
+        pytest.param("a", "splade", 48, FINDINGS, "pooling", id="no dense vectors"),
+        pytest.param("a", "hyper", 48, PASSED, None, id="an unknown pooling"),
+        pytest.param("a", "mean", 512, FINDINGS, "max_input_length", id="another length"),
+    ],
+)
+@pytest.mark.parametrize("is_golden", [False, True], ids=["alone", "with a golden probe"])
+def test_a_server_is_held_against_its_target(
+    commit: str,
+    pooling: str,
+    length: int,
+    code: int,
+    field: str | None,
+    tmp_path: Path,
+    *,
+    is_golden: bool,
+) -> None:
+    """What it says otherwise is a finding, beside a golden probe as well, and what is not known is told."""
+    target = repository(tmp_path, commit, bert_settings())
+    golden = tmp_path / "golden.safetensors"
+    with pooled_by(pooling, max_input_length=length) as server:
+        run("probe", server.tei, "--save", golden, "--quick")
+        more = ("--golden", golden) if is_golden else ()
+        asked = ("probe", server.tei, "--target", target, "--quick", *more)
+        result, document = run(*asked), run(*asked, "--format", "json")
+
+    assert result.exit_code == document.exit_code == code, result.output
+    assert ("The server says otherwise than its target" in result.stdout) is (field is not None)
+    assert ("embaudit does not know 'hyper'" in result.stdout) is (pooling == "hyper")
+    check = json.loads(document.stdout)["check"]
+    assert [each["field"] for each in check["mismatches"]] == ([] if field is None else [field])
+    assert ("pooling" in check["not_compared"]) is (pooling == "hyper")
+
+
+def test_the_declared_pipeline_is_the_measure_without_weights(tmp_path: Path) -> None:
+    """A repository that no loader would load still declares its pooling, which a server is held against."""
+    folder = tmp_path / "model"
+    for name in ("config.json", "modules.json", "1_Pooling/config.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(bert_settings()[name])
+
+    with pooled_by("cls") as server:
+        result = run("probe", server.tei, "--target", folder, "--quick")
+
+    assert result.exit_code == FINDINGS
+    assert "pooling" in result.stdout.partition("otherwise than its target")[2]
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
+def test_a_target_that_nothing_was_compared_with_does_not_pass(tmp_path: Path, *, broken: bool) -> None:
+    """A server that says nothing of itself could not be audited, unless it is broken anyway."""
+    target = repository(tmp_path, "a", bert_settings())
+
+    def embed(texts: list[str]) -> Any:
+        return hashed_vectors(["x"] * len(texts) if broken else texts)
+
+    with EmbeddingServer(embed, model_id="m") as server:
+        result = run("probe", server.openai, "--target", target)
+
+    assert result.exit_code == (FINDINGS if broken else NOT_AUDITED)
+    assert "Nothing that the server says of itself" in " ".join(result.stdout.split())
+    assert broken or "nothing that the server says could be held against the target" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["text", "json", "html"])
+def test_a_fault_beside_golden_vectors_is_told(served: EmbeddingServer, tmp_path: Path, form: str) -> None:
+    """A server that breaks after a quick golden probe ends with 1, and the reason is in every form."""
+    golden = tmp_path / "golden.safetensors"
+    run("probe", served.tei, "--save", golden, "--quick")
+    with EmbeddingServer(lambda texts: hashed_vectors(texts) * (1 + (len(texts) == 1))) as broken:
+        result = run("probe", broken.tei, "--golden", golden, "--format", form)
+
+    assert result.exit_code == FINDINGS
+    assert "batches" in result.stdout.partition("aults")[2]
+
+
+def test_the_type_of_a_server_can_be_stated(tmp_path: Path) -> None:
+    """What bfloat16 explains passes with and without its name, and is a fault of what is said to be finer."""
+    texts = tmp_path / "texts.json"
+    texts.write_text('["a", "bb", "ccc"]')
+    with EmbeddingServer(lambda asked: hashed_vectors(asked) * (1 + 0.006 * (len(asked) == 1))) as server:
+        unknown, wide, fine = (
+            run("probe", server.openai, "--texts", texts, *more)
+            for more in ((), ("--dtype", "bfloat16"), ("--dtype", "float16"))
+        )
+
+    assert [each.exit_code for each in (unknown, wide, fine)] == [PASSED, PASSED, FINDINGS]
+    assert "say the dtype" in unknown.stdout
+    assert "say the dtype" not in wide.stdout
+
+
+def test_a_tolerance_needs_a_golden_probe(served: EmbeddingServer) -> None:
+    """A tolerance for nothing is wrong usage, and nothing is asked."""
+    result = run("probe", served.tei, "--tolerance", "0.1")
+
+    assert result.exit_code == USAGE
+    assert "--golden" in result.stderr
+    assert served.requests == []
 
 
 def test_a_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

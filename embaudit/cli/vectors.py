@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from embaudit.cli.frame import FINDINGS, FORMAT, OUTPUT, PASSED, cli, write
+from embaudit.cli.frame import FINDINGS, FORMAT, NOT_AUDITED, OUTPUT, PASSED, cli, write
 from embaudit.cli.texts import read_texts
 from embaudit.embeddings import (
     PROBE_TEXTS,
@@ -21,9 +21,10 @@ from embaudit.embeddings import (
 )
 from embaudit.embeddings.diagnosing import MOST_PASSES
 from embaudit.errors import UsageError
+from embaudit.loaders import declared_pipeline
 from embaudit.model.diagnosis import Verdict
-from embaudit.model.probe import Probe, ServerMismatch
-from embaudit.predicting import predict_load
+from embaudit.model.probe import COMPUTED_IN, Probe, ServerCheck
+from embaudit.reading import read_repository
 from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_json
 from embaudit.report.embeddings import render_comparison, render_comparison_html, render_comparison_json
 from embaudit.report.probes import (
@@ -39,8 +40,6 @@ from embaudit.sources import open_snapshot
 API_KEY_VARIABLE = "EMBAUDIT_API_KEY"
 """The variable that holds the key of a server: a key on the command line would stand in the process list."""
 
-_MEASURE = "sentence-transformers"
-"""What a repository declares is what it makes of it."""
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FORM = click.option(
     "--format",
@@ -93,7 +92,16 @@ def compare_command(
 @click.option("--save", type=_FILE, help="Keep the probe in this .safetensors file.")
 @click.option("--golden", type=_FILE, help="A probe that was kept: tell what drifted since.")
 @click.option("--tolerance", type=float, help="Relative distance up to which a text did not drift.")
-@click.option("--target", help="The repository that the server should serve: is it that, by what it says?")
+@click.option(
+    "--target",
+    help="The repository that the server should serve: what the server says of itself is held against it. "
+    "That proves nothing of its vectors.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice([str(dtype) for dtype in COMPUTED_IN]),
+    help="What the server computes in, where it does not say so itself.",
+)
 @click.option("--timeout", type=float, metavar="SECONDS", help="What one request may take.")
 @click.option("--quick", is_flag=True, help="Ask once; leave out batches, order and repetition.")
 @_FORM
@@ -105,6 +113,7 @@ def probe_command(
     golden: Path | None,
     tolerance: float | None,
     target: str | None,
+    dtype: str | None,
     timeout: float | None,
     quick: bool,
     form: str,
@@ -112,9 +121,13 @@ def probe_command(
 ) -> None:
     """Send a fixed set of texts to the server BACKEND; exit with 1 if it misbehaves, drifted or is another.
 
+    Exit with 3 if nothing that it says of itself could be held against the target.
+
     BACKEND is tei+http://HOST:PORT, openai+http://HOST:PORT/v1?model=NAME, or plain http://HOST:PORT. The
     variable EMBAUDIT_API_KEY holds its key, if it has one.
     """
+    if tolerance is not None and golden is None:
+        raise UsageError("--tolerance is for what drifted since a --golden probe")
     earlier = None if golden is None else load_probe(golden)
     probed = probe(
         backend,
@@ -122,29 +135,30 @@ def probe_command(
         observe=not quick,
         api_key=os.environ.get(API_KEY_VARIABLE) or None,
         timeout=timeout,
+        dtype=dtype,
     )
     if save is not None:
         save_probe(probed, save)
-    mismatches = () if target is None else _mismatches(probed, target)
+    check = None if target is None else _checked(probed, target)
     if earlier is None:
         shown = _in_form(
             form,
-            lambda: render_probe(probed, mismatches),
-            lambda: render_probe_json(probed, mismatches),
-            lambda: render_probe_html(probed, mismatches),
+            lambda: render_probe(probed, check),
+            lambda: render_probe_json(probed, check),
+            lambda: render_probe_html(probed, check),
         )
         agrees = True
     else:
         drift = compare_probes(earlier, probed, tolerance=tolerance)
         shown = _in_form(
             form,
-            lambda: render_drift(drift),
-            lambda: render_drift_json(drift),
-            lambda: render_drift_html(drift),
+            lambda: render_drift(drift, check),
+            lambda: render_drift_json(drift, check),
+            lambda: render_drift_html(drift, check),
         )
         agrees = drift.agrees
     write(shown, output)
-    sys.exit(PASSED if agrees and not probed.faults and not mismatches else FINDINGS)
+    sys.exit(_exit_code(agrees=agrees and not probed.faults, check=check))
 
 
 @cli.command("diagnose")
@@ -202,12 +216,19 @@ def _texts_to_probe(texts_file: Path | None, golden: Probe | None) -> Sequence[s
     return PROBE_TEXTS if golden is None else golden.texts
 
 
-def _mismatches(probed: Probe, target: str) -> tuple[ServerMismatch, ...]:
-    if probed.server is None:
-        raise UsageError(f"{probed.backend} says nothing of itself that could be held against {target}")
+def _checked(probed: Probe, target: str) -> ServerCheck:
     snapshot = open_snapshot(target)
-    declared = predict_load(snapshot, _MEASURE).pipeline
-    return check_server(probed.server, snapshot, pipeline=declared)
+    return check_server(probed.server, snapshot, pipeline=declared_pipeline(read_repository(snapshot)))
+
+
+def _exit_code(*, agrees: bool, check: ServerCheck | None) -> int:
+    """A finding weighs more than what could not be compared, and that more than that all else is well."""
+    if not agrees or (check is not None and check.mismatches):
+        return FINDINGS
+    if check is not None and check.agrees is None:
+        click.echo("embaudit: nothing that the server says could be held against the target", err=True)
+        return NOT_AUDITED
+    return PASSED
 
 
 def _in_form(form: str, text: Callable[[], str], json: Callable[[], str], html: Callable[[], str]) -> str:

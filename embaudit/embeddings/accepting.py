@@ -19,7 +19,7 @@ from embaudit.model.limits import DEFAULT_LIMITS, Limits
 LARGEST_MAGNITUDE = 2.0**500
 """Beyond it squares do not sum in float64. float32 ends at 2^128."""
 LEAST_NORM = 2.0**-500
-"""A row shorter than this counts as zeros: its squares vanish in float64. float32 ends at 2^-149."""
+"""A row shorter than this is refused: its squares vanish in float64. float32 ends at 2^-149."""
 
 _MATRIX_AXES = 2
 _NUMBERS = "fiu"
@@ -69,7 +69,9 @@ def checked(rows: Matrix, name: str) -> Accepted:
 
 def _as_array(vectors: Any, name: str) -> Matrix:
     if isinstance(vectors, np.ndarray):
-        return vectors
+        if np.ma.is_masked(vectors):
+            raise UsageError(f"{name} has masked numbers: a vector has all of them")
+        return np.asarray(vectors)
     if _is_tensor(vectors):
         return _from_tensor(vectors, name)
     if isinstance(vectors, bytes | bytearray | memoryview):
@@ -77,7 +79,7 @@ def _as_array(vectors: Any, name: str) -> Matrix:
     if isinstance(vectors, Sequence):
         return _from_sequence(vectors, name)
     if hasattr(vectors, "__array__"):
-        return np.asarray(vectors)
+        return _from_foreign(vectors, name)
     raise UsageError(
         f"{name} is of type {type(vectors).__name__}; give a numpy array, a torch tensor, lists of numbers, "
         "or the path of a file"
@@ -97,6 +99,14 @@ def _from_tensor(tensor: Any, name: str) -> Matrix:
         array: Matrix = held.numpy()
     except (TypeError, RuntimeError, NotImplementedError) as error:
         raise UsageError(f"{name} is a tensor that cannot be turned into numbers: {error}") from error
+    return array
+
+
+def _from_foreign(vectors: Any, name: str) -> Matrix:
+    try:
+        array: Matrix = np.asarray(vectors)
+    except Exception as error:  # whatever somebody's class raises
+        raise UsageError(f"{name} cannot be turned into an array: {type(error).__name__}: {error}") from error
     return array
 
 
@@ -169,7 +179,8 @@ def problem_of(matrix: Matrix) -> str | None:
 
 def _unusable_number(matrix: Matrix) -> str | None:
     for rows in row_blocks(*matrix.shape):
-        with np.errstate(invalid="ignore"):  # a signalling NaN complains when it is converted
+        # A signalling NaN complains when it is converted, and a number that only a wider type holds.
+        with np.errstate(invalid="ignore", over="ignore"):
             block = matrix[rows].astype(np.float64)
         usable = np.abs(block) <= LARGEST_MAGNITUDE
         if not usable.all():
@@ -185,4 +196,10 @@ def _why(number: float) -> str:
 
 def _unusable_row(matrix: Matrix) -> str | None:
     (short,) = np.nonzero(norms(matrix) < LEAST_NORM)
-    return f"row {int(short[0])} is all zeros, and has no direction" if len(short) else None
+    if not len(short):
+        return None
+    row = int(short[0])
+    largest = float(np.abs(matrix[row].astype(np.float64)).max())
+    if largest == 0.0:
+        return f"row {row} is all zeros, and has no direction"
+    return f"row {row} has no number beyond {largest:g}: they are too small to be squared"

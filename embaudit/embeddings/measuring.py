@@ -110,6 +110,24 @@ def directions(matrix: Matrix) -> Floats:
     return _directions(rows, _norms(rows))
 
 
+def directions_of(matrix: Matrix, chosen: Rows | slice, width: int) -> Floats:
+    """Some rows over their leading dimensions, each divided by its norm there."""
+    part: Floats = matrix[chosen, :width].astype(np.float64)
+    return _directions(part, _norms(part))
+
+
+def used_dimensions(matrix: Matrix) -> int:
+    """The leading dimensions that hold everything: behind them every row is zeros."""
+    used = 0
+    for rows in row_blocks(*matrix.shape):
+        behind = (matrix[rows, used:] != 0).any(axis=0)
+        if behind.any():
+            used += len(behind) - int(np.argmax(behind[::-1]))
+        if used == matrix.shape[1]:
+            break
+    return used
+
+
 def _directions(rows: Floats, norm: Floats) -> Floats:
     directions: Floats = rows / _divisors(norm)[:, np.newaxis]
     return directions

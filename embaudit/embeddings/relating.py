@@ -1,28 +1,31 @@
 """What turns one set of vectors into the other: the verdict on what was measured.
 
-Each hypothesis undoes something (a factor, another order, missing dimensions), and holds if what is left is
-small enough to be rounding: see `embaudit.embeddings.rounding`. The hypotheses, the simplest first:
+Each hypothesis undoes something (a factor, another order, missing dimensions), and holds for the rows of
+which what is left is rounding: see `embaudit.embeddings.explaining`. The hypotheses, the simplest first:
 
     identical, rounding    nothing to undo
     scaled                 every row has its own length; directions are left
     permuted               the rows that do not agree in their places agree in others
-    mixed                  at least half of the rows agree; the others are named
+    mixed                  at least half of the rows agree, or are near; those that do not agree are named
+    undecided              the rows are near, or were not all looked for: the notes say what is open
     unrelated              none of these
 
 Rows of different dimensions are compared over the leading ones that both have; if they agree, directly or
-scaled, the relation is `truncated`.
+scaled, the relation is `truncated`. So it is where one side holds zeros behind some dimension.
 """
-
-from collections.abc import Iterator
 
 import attrs
 import numpy as np
 
-from embaudit.embeddings.matching import Matched, match_rows
-from embaudit.embeddings.measuring import Floats, Matrix, Measures, Rows, blocks, measure
-from embaudit.embeddings.rounding import LARGEST_NOISE, noise_limit, rounding_of, type_of_noise
-from embaudit.model.comparison import EmbeddingComparison, Relation, Rounding, RoundingKind, Side
+from embaudit.embeddings.evidence import Pairs
+from embaudit.embeddings.explaining import LEAST_COARSE_DIMENSION, explain
+from embaudit.embeddings.matching import match_rows
+from embaudit.embeddings.measuring import Floats, Matrix, Measures, Rows, measure, used_dimensions
+from embaudit.embeddings.rounding import LARGEST_NOISE, noise_limit
+from embaudit.embeddings.separating import cannot_tell
+from embaudit.model.comparison import EmbeddingComparison, Relation, Rounding, Side
 from embaudit.model.dtypes import DType
+from embaudit.model.words import plural
 from embaudit.values.encodings import Mask
 
 UNIT_NORM_TOLERANCE = 2.0**-8
@@ -30,22 +33,20 @@ UNIT_NORM_TOLERANCE = 2.0**-8
 the norm, by at most a factor of 1 +- 2^-8."""
 
 SCALE_GAIN = 8.0
-"""How many times nearer the rows must be once scaled, to say that they were scaled where rounding alone would
-explain them: the factor between the roundings of the two coarsest types. Noise moves a vector sideways and
+"""How many times nearer a row must be once scaled, to say that it was scaled where rounding alone would
+explain it: the factor between the roundings of the two coarsest types. Noise moves a vector sideways and
 lengthwise alike, so that undoing a factor gains it next to nothing."""
 
 LEAST_DIMENSION = 2
 """Dimensions below which directions say nothing: on a line there are two."""
 
-NOISE_SPREAD = 4.0
-"""How many times the bound of the type that explains the median row another row may be off. The bounds are
-far above what was seen (see `ACCUMULATED`), but for float16 by a factor of two only."""
-
 MOST_AGREE = 0.5
-"""The share of rows that must agree to say that most do."""
+"""The least share of the rows that must agree for a relation of the whole."""
 
 N_WORST_ROWS = 10
 """How many of the rows farthest apart are named."""
+
+_FINE = noise_limit(DType.FLOAT32)
 
 
 def relate(expected: Matrix, observed: Matrix) -> EmbeddingComparison:
@@ -56,17 +57,16 @@ def relate(expected: Matrix, observed: Matrix) -> EmbeddingComparison:
         observed: Likewise, as many rows.
     """
     measures = measure(expected, observed)
-    found = _in_place(expected, observed, measures)
-    if found.n_agreeing < len(observed):
-        found = _in_another_order(expected, observed, found)
+    found = _found(expected, observed, measures)
     if found.n_agreeing < MOST_AGREE * len(observed):
-        found = _nothing(found, measures)
-    relation = _relation_of(found, expected, observed)
-    mixed = 0 < found.n_agreeing < len(observed)
+        found = _of_padded(expected, observed) or found
+    relation = _relation_of(found, measures)
+    mixed = _is_mixed(found, measures)
     return EmbeddingComparison(
         relation=Relation.MIXED if mixed else relation,
         majority=relation,
         rounding=found.rounding,
+        decimals=found.decimals,
         residual=float(found.left[found.agrees].max() if found.n_agreeing else found.left.max()),
         l2=tuple(measures.l2.tolist()),
         cosine=tuple(measures.cosine.tolist()),
@@ -92,20 +92,26 @@ class _Found:
         agrees: Which rows agree.
         left: What is left of each row's distance, relative.
         scaled: Whether lengths had to be undone.
+        cut: Whether only leading dimensions are compared.
         scale: The common factor, if there is one.
         normalized: The side that was normalised, if one was.
         rounding: The type that explains what is left of the rows that agree.
+        decimals: The digits that do, instead.
         order: For each observed row the expected one, if the order had to be undone.
-        notes: What was not tried.
+        open: Whether more would have to be known, or looked for, to say that the rows are unrelated.
+        notes: What was not tried, or not believed.
     """
 
     agrees: Mask
     left: Floats
     scaled: bool
+    cut: bool = False
     scale: float | None = None
     normalized: Side | None = None
     rounding: Rounding | None = None
+    decimals: int | None = None
     order: Rows | None = None
+    open: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -114,119 +120,145 @@ class _Found:
         return int(self.agrees.sum())
 
 
-def _relation_of(found: _Found, expected: Matrix, observed: Matrix) -> Relation:
+def _are_near(measures: Measures) -> bool:
+    return bool((measures.distance <= LARGEST_NOISE).mean() >= MOST_AGREE)
+
+
+def _is_mixed(found: _Found, measures: Measures) -> bool:
+    most = found.n_agreeing >= MOST_AGREE * len(found.agrees)
+    return 0 < found.n_agreeing < len(found.agrees) and (most or _are_near(measures))
+
+
+def _relation_of(found: _Found, measures: Measures) -> Relation:
     if found.n_agreeing == 0:
-        return Relation.UNRELATED
+        return Relation.UNDECIDED if found.open or _are_near(measures) else Relation.UNRELATED
     if found.order is not None:
         return Relation.PERMUTED
-    if expected.shape[1] != observed.shape[1]:
+    if found.cut:
         return Relation.TRUNCATED
     if found.scaled:
         return Relation.SCALED
     return Relation.ROUNDING if bool(found.left[found.agrees].any()) else Relation.IDENTICAL
 
 
-def _nothing(found: _Found, measures: Measures) -> _Found:
+def _found(expected: Matrix, observed: Matrix, measures: Measures) -> _Found:
+    """The hypothesis that holds; one under which no row agrees if none does."""
+    in_place = _tried(expected, observed, measures)
+    if in_place.n_agreeing == len(observed):
+        return in_place
+    matched = match_rows(expected, observed, ~in_place.agrees)
+    best = in_place
+    if matched.order is not None:
+        moved = _tried(expected, observed, measure(expected, observed, matched.order), matched.order)
+        if moved.n_agreeing > in_place.n_agreeing and moved.n_agreeing >= MOST_AGREE * len(observed):
+            best = moved
+    best = attrs.evolve(best, open=bool(matched.notes), notes=best.notes + matched.notes)
+    if best.n_agreeing >= MOST_AGREE * len(observed) or (best.n_agreeing and _are_near(measures)):
+        return best
+    return _nothing(best, measures, min(expected.shape[1], observed.shape[1]))
+
+
+def _nothing(found: _Found, measures: Measures, width: int) -> _Found:
     """No hypothesis, since too few rows agree under the best one."""
     notes = found.notes
     if found.n_agreeing:
         notes += (f"{found.n_agreeing:,} of {len(found.agrees):,} rows agree, which is less than half",)
-    nobody = np.zeros_like(found.agrees)
-    return _Found(agrees=nobody, left=measures.distance, scaled=False, notes=notes)
-
-
-def _in_place(expected: Matrix, observed: Matrix, measures: Measures, order: Rows | None = None) -> _Found:
-    """Rows in their places, or in a given order: directly, or scaled if that explains more."""
-    direct, turned = measures.distance, measures.chord
-    agrees, agrees_scaled = direct <= LARGEST_NOISE, _is_scaled(measures)
-    has_directions = min(expected.shape[1], observed.shape[1]) >= LEAST_DIMENSION
-    scaled = has_directions and _is_better(direct, turned, agrees, agrees_scaled)
-    if scaled:
-        agrees = agrees_scaled
-    found = _Found(agrees=agrees, left=turned if scaled else direct, scaled=scaled, order=order)
-    if not agrees.any():
-        return found
-    found = attrs.evolve(found, rounding=_rounding_of(expected, observed, found, measures))
-    alike = _alike(found)
-    if not alike.all():
-        found = attrs.evolve(found, agrees=agrees & alike)
-        found = attrs.evolve(found, rounding=_rounding_of(expected, observed, found, measures))
-    return _with_lengths(found, measures) if scaled else found
-
-
-def _alike(found: _Found) -> Mask:
-    """Rows whose noise is of the size of that of most rows that agree; all of them if each number tells.
-
-    Where most rows are off by the noise of float32, one that is off by a hundredth was made otherwise.
-    """
-    if found.rounding is None or found.rounding.kind is not RoundingKind.COMPUTED:
-        return np.ones_like(found.agrees)
-    typical = float(np.quantile(found.left[found.agrees], 0.5, method="lower"))
-    dtype = type_of_noise(typical)
-    limit = LARGEST_NOISE if dtype is None else NOISE_SPREAD * noise_limit(dtype)
-    alike: Mask = found.left <= limit
-    return alike
-
-
-def _is_scaled(measures: Measures) -> Mask:
-    return (measures.chord <= LARGEST_NOISE) & (measures.expected_part > 0) & (measures.observed_part > 0)
-
-
-def _is_better(direct: Floats, turned: Floats, agrees: Mask, agrees_scaled: Mask) -> bool:
-    """Whether undoing lengths explains more: rows that nothing else does, or those that agree, far better.
-
-    Where most rows agree as they are, and lengths explain nothing about them, a row of another length is one
-    that does not agree.
-    """
-    if agrees.sum() < MOST_AGREE * len(agrees):
-        return bool(agrees_scaled.sum() > agrees.sum())
-    left = np.median(direct[agrees])
-    return bool(left > noise_limit(DType.FLOAT32) and np.median(turned[agrees]) * SCALE_GAIN <= left)
-
-
-def _with_lengths(found: _Found, measures: Measures) -> _Found:
-    """Which side was normalised, or the common factor, of the rows that agree."""
-    expected_unit = _are_unit(measures.expected_part[found.agrees])
-    observed_unit = _are_unit(measures.observed_part[found.agrees])
-    unit_side = Side.OBSERVED if observed_unit else Side.EXPECTED
-    factors = measures.projection[found.agrees]
-    factor = float(np.median(factors))
-    # The factor of a row is off by no more than the row itself.
-    allowed = 2.0 * max(float(found.left[found.agrees].max()), noise_limit(DType.FLOAT32))
-    common = bool((np.abs(factors / factor - 1.0) <= allowed).all())
-    return attrs.evolve(
-        found,
-        scale=factor if common else None,
-        normalized=None if expected_unit == observed_unit else unit_side,
+    if _are_near(measures) and not notes:
+        few = f": in fewer than {LEAST_COARSE_DIMENSION} dimensions that may be chance"
+        notes = (f"rows are near, and nothing shows why{few if width < LEAST_COARSE_DIMENSION else ''}",)
+    against = (np.sqrt(np.maximum(4.0 - measures.chord**2, 0.0)) <= LARGEST_NOISE).mean()
+    if against >= MOST_AGREE and width >= LEAST_COARSE_DIMENSION:
+        share = "every row points" if against == 1.0 else "most rows point"
+        notes += (f"{share} the opposite way: a sign was lost",)
+    return _Found(
+        agrees=np.zeros_like(found.agrees), left=measures.distance, scaled=False, open=found.open, notes=notes
     )
 
 
-def _are_unit(norms: Floats) -> bool:
-    return bool((np.abs(norms - 1.0) <= UNIT_NORM_TOLERANCE).all())
-
-
-def _rounding_of(expected: Matrix, observed: Matrix, found: _Found, measures: Measures) -> Rounding | None:
-    """The type that explains what is left of the rows that agree; None if nothing is."""
-    worst = float(found.left[found.agrees].max())
-    if worst == 0.0:
+def _of_padded(expected: Matrix, observed: Matrix) -> _Found | None:
+    """The hypothesis for rows of which one side holds zeros behind some dimension, if one holds."""
+    used = used_dimensions(expected), used_dimensions(observed)
+    width = min(used)
+    if used[0] == used[1] or width == min(expected.shape[1], observed.shape[1]):
         return None
-    # What a fitted factor is off by is a fraction of one rounding, and every grade allows two.
-    factors = measures.projection if found.scaled else np.ones(len(observed))
-
-    def pairs() -> Iterator[tuple[Floats, Floats]]:
-        for rows, left, right in blocks(expected, observed, found.order):
-            kept = found.agrees[rows]
-            if kept.any():
-                yield left[kept] * factors[rows][kept][:, np.newaxis], right[kept]
-
-    return rounding_of(pairs, worst, exact=not found.scaled)
+    expected, observed = expected[:, :width], observed[:, :width]
+    found = _found(expected, observed, measure(expected, observed))
+    if found.n_agreeing < MOST_AGREE * len(observed):
+        return None
+    side = Side.EXPECTED if used[0] < used[1] else Side.OBSERVED
+    note = f"the {side} vectors are zeros behind the first {plural(width, 'dimension')}"
+    return attrs.evolve(found, cut=True, notes=(*found.notes, note))
 
 
-def _in_another_order(expected: Matrix, observed: Matrix, found: _Found) -> _Found:
-    """The same with the rows that do not agree moved to where they do, if most agree then."""
-    matched: Matched = match_rows(expected, observed, ~found.agrees)
-    if matched.order is None:
-        return attrs.evolve(found, notes=matched.notes)
-    measures = measure(expected, observed, matched.order)
-    moved = _in_place(expected, observed, measures, matched.order)
-    return moved if moved.n_agreeing > found.n_agreeing else found
+def _tried(expected: Matrix, observed: Matrix, measures: Measures, order: Rows | None = None) -> _Found:
+    """Rows in their places, or in a given order: directly, or scaled if more rows agree then."""
+    pairs = Pairs(expected=expected, observed=observed, order=order)
+    direct, turned = measures.distance, np.where(_have_directions(measures), measures.chord, np.inf)
+    stretched = (direct > _FINE) & (turned * SCALE_GAIN <= direct)
+    found = _explained(pairs, direct, stretched)
+    if found.n_agreeing >= MOST_AGREE * len(observed) or pairs.width < LEAST_DIMENSION:
+        return found
+    scaled = _explained(attrs.evolve(pairs, factors=measures.projection), turned, np.zeros_like(stretched))
+    return _with_lengths(scaled, measures) if scaled.n_agreeing > found.n_agreeing else found
+
+
+def _have_directions(measures: Measures) -> Mask:
+    return (measures.expected_part > 0) & (measures.observed_part > 0)
+
+
+def _explained(pairs: Pairs, left: Floats, stretched: Mask) -> _Found:
+    """The rows that agree, unless what is left of them is not small against the distances between rows."""
+    explained = explain(pairs, left, stretched)
+    agrees, notes = explained.agrees, explained.notes
+    found = _Found(
+        agrees=agrees,
+        left=left,
+        scaled=pairs.factors is not None,
+        cut=pairs.expected.shape[1] != pairs.observed.shape[1],
+        rounding=explained.rounding,
+        decimals=explained.decimals,
+        order=pairs.order,
+        notes=notes,
+    )
+    if not agrees.any() or explained.is_to_the_bit or float(left[agrees].max()) <= _FINE:
+        return found
+    why = cannot_tell(pairs.expected, pairs.width, left, agrees, pairs.order)
+    if why is None:
+        return found
+    nobody = np.zeros_like(agrees)
+    return attrs.evolve(found, agrees=nobody, rounding=None, decimals=None, notes=(*notes, why))
+
+
+def _with_lengths(found: _Found, measures: Measures) -> _Found:
+    """Which side was normalised, or the common factor, of the rows that agree.
+
+    If that is said of most of them, the others do not agree.
+    """
+    factors = measures.projection[found.agrees]
+    factor = float(np.median(factors))
+    # The factor of a row is off by no more than the row itself.
+    allowed = 2.0 * max(float(found.left[found.agrees].max()), _FINE)
+    if bool((np.abs(factors / factor - 1.0) <= allowed).all()):
+        side = _normalized_side(measures, found.agrees)
+        return attrs.evolve(found, scale=factor, normalized=side)
+    followed = max(
+        ((side, found.agrees & _are_unit(measures, side)) for side in (Side.OBSERVED, Side.EXPECTED)),
+        key=lambda one: int(one[1].sum()),
+    )
+    side, agrees = followed
+    if agrees.sum() < MOST_AGREE * len(agrees):
+        return found
+    both = _normalized_side(measures, found.agrees) is None and bool(agrees[found.agrees].all())
+    return found if both else attrs.evolve(found, agrees=agrees, normalized=side)
+
+
+def _normalized_side(measures: Measures, agrees: Mask) -> Side | None:
+    """The one side whose rows all have length 1."""
+    units = [side for side in Side if bool(_are_unit(measures, side)[agrees].all())]
+    return units[0] if len(units) == 1 else None
+
+
+def _are_unit(measures: Measures, side: Side) -> Mask:
+    norms = measures.expected_part if side is Side.EXPECTED else measures.observed_part
+    result: Mask = np.abs(norms - 1.0) <= UNIT_NORM_TOLERANCE
+    return result

@@ -36,15 +36,42 @@ of the datasets that a model was trained on."""
 _MODULE_FOLDER = re.compile(r"(?:\w+_)?[0-9]+_[A-Za-z]\w*", re.ASCII)
 
 
-def declared_paths(paths: Iterable[str], modules: JSON = None) -> tuple[str, ...]:
+def declared_paths(
+    paths: Iterable[str], modules: JSON = None, folders: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Those of `paths` that hold declared settings, sorted.
 
     Args:
         paths: Every path of the repository.
         modules: The parsed `modules.json`, whose folders count too, however they are named.
+        folders: Further folders that count.
     """
-    folders = {"", *_module_folders(modules)}
-    return tuple(sorted(path for path in paths if _is_declared(path, folders)))
+    counted = {"", *_module_folders(modules), *folders}
+    return tuple(sorted(path for path in paths if _is_declared(path, counted)))
+
+
+_ROUTED = ("types", "structure")
+_N_ROUTED = 64
+"""Modules of one Router whose folders are looked at; the known ones have two to six."""
+
+
+def routed_folders(documents: Mapping[str, JSON]) -> tuple[str, ...]:
+    """The folders of the modules inside Routers: their names in `types`, below the folder of the Router.
+
+    https://github.com/huggingface/sentence-transformers/blob/v6.2.0/sentence_transformers/base/modules/router.py
+
+    Args:
+        documents: Path to the parsed file, of those that have been read.
+    """
+    found: set[str] = set()
+    for path, document in documents.items():
+        folder = path.rpartition("/")[0]
+        if not isinstance(document, Mapping) or not all(key in document for key in _ROUTED):
+            continue
+        types = document["types"]
+        names = tuple(types)[:_N_ROUTED] if isinstance(types, Mapping) else ()
+        found.update("/".join(part for part in (folder, name.strip("/")) if part) for name in names)
+    return tuple(sorted(found))
 
 
 def parse_declared(

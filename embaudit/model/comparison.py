@@ -27,7 +27,9 @@ class Relation(str, enum.Enum):
     PERMUTED = "permuted"
     """The same rows in another order."""
     MIXED = "mixed"
-    """Most rows agree, and some do not."""
+    """Some rows agree, and others do not. At least half agree, or else are near: see `outliers`."""
+    UNDECIDED = "undecided"
+    """Nothing that is known is shown, but it is not excluded either; the notes say what is open."""
     UNRELATED = "unrelated"
     """None of these."""
 
@@ -65,7 +67,7 @@ class Rounding:
     """The number type that explains differences.
 
     Attributes:
-        dtype: `float32`, `float16`, `bfloat16` or `int8`.
+        dtype: `float32`, `float16`, `bfloat16` or `int8`; as a cast, also `float8_e4m3fn` or `float8_e5m2`.
         kind: How closely.
     """
 
@@ -87,7 +89,8 @@ class EmbeddingComparison(Tabular):
         relation: What turns the expected vectors into the observed ones.
         majority: The relation of the rows that agree, if `relation` is `mixed`; else `relation` itself.
         rounding: The number type that explains what is left once the relation is undone; None if nothing is
-            left, or no type explains it.
+            left, no row agrees, or `decimals` explain it.
+        decimals: The digits after the point to which one side was rounded, if that is what is left.
         residual: What is left: the largest relative L2 distance of a row that agrees, once the relation is
             undone. If no row agrees, the largest of any row, without undoing anything.
         l2: L2 distance of each row.
@@ -101,7 +104,7 @@ class EmbeddingComparison(Tabular):
         normalized: Which side was normalised, if that is how lengths differ.
         permutation: For each observed row the expected row that it is, counted from 0, if rows are in another
             order; of outliers, expected rows that are left.
-        outliers: Rows that do not agree although most do, counted from 0.
+        outliers: The rows that do not agree, if `relation` is `mixed`, counted from 0.
         worst_rows: The rows farthest apart by L2, the farthest first; a few.
         notes: What was not looked for, and why.
     """
@@ -109,6 +112,7 @@ class EmbeddingComparison(Tabular):
     relation: Relation
     majority: Relation
     rounding: Rounding | None = None
+    decimals: int | None = None
     residual: float
     l2: tuple[float, ...] = attrs.field(repr=False)
     cosine: tuple[float, ...] = attrs.field(repr=False)
@@ -131,7 +135,11 @@ class EmbeddingComparison(Tabular):
 
     @property
     def agrees(self) -> bool:
-        """Whether the vectors are the same, or the same but for rounding."""
+        """Whether all vectors are the same, or the same but for rounding; how coarse, `rounding` says.
+
+        If all rows are off alike by a coarse type's noise, a small fault cannot be told from the type: where
+        both sides should compute in float32, ask for `residual` or `rounding.dtype` as well.
+        """
         return self.relation in {Relation.IDENTICAL, Relation.ROUNDING}
 
     @property

@@ -75,6 +75,8 @@ class EmbeddingPipeline:
         padding_side: Where shorter texts of a batch are filled up, `left` or `right`, or None.
         modules: Names of the modules of sentence-transformers that are run, in order; empty if a loader has
             no such modules.
+        failure: Why every text ends in an error, though the model may load, in one sentence; empty if none is
+            known to.
         notes: What the fields cannot say, and why one of them is not known; one sentence each.
     """
 
@@ -92,4 +94,5 @@ class EmbeddingPipeline:
     similarity: str | None = None
     padding_side: str | None = None
     modules: tuple[str, ...] = ()
+    failure: str = ""
     notes: tuple[str, ...] = ()

@@ -8,7 +8,8 @@ import attrs
 
 from embaudit.errors import UsageError
 from embaudit.model.comparison import EmbeddingComparison
-from embaudit.model.frozen import JSON, FrozenMapping, freeze_object
+from embaudit.model.dtypes import DType
+from embaudit.model.frozen import JSON, FrozenMapping, freeze_object, frozen_mapping
 from embaudit.model.shown import Shown
 
 
@@ -67,6 +68,9 @@ class Behaviour(str, enum.Enum):
 
 _REQUIRED = frozenset({Behaviour.BATCHES, Behaviour.KEEPS_ORDER, Behaviour.REPEATS, Behaviour.TWINS})
 
+COMPUTED_IN = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)
+"""The types that a backend may be said to compute in."""
+
 
 @attrs.frozen(kw_only=True)
 class Observation:
@@ -74,16 +78,24 @@ class Observation:
 
     Attributes:
         behaviour: What was looked at.
-        holds: Whether the backend does it; None if the texts do not tell.
+        holds: Whether the backend does it; None if the texts do not tell, or if what differs is rounding or
+            not, depending on the type that the backend computes in, which is not known.
         worst: The largest relative L2 distance of two vectors that were to agree; for `normalizes` the
             largest distance of a length from 1. None where rows are told and nothing is measured.
-        rows: Texts that show that it does not hold, as rows of the probe.
+        rows: Texts that show that it does not hold, or may not, as rows of the probe.
+        is_widespread: Whether most of the texts show it: of `tells-apart`, that they have one vector.
     """
 
     behaviour: Behaviour
     holds: bool | None
     worst: float | None = None
     rows: tuple[int, ...] = ()
+    is_widespread: bool = False
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the backend is broken: it does not do what each must, or tells hardly any texts apart."""
+        return self.holds is False and (self.behaviour.is_required or self.is_widespread)
 
 
 @attrs.frozen(kw_only=True)
@@ -142,6 +154,7 @@ class Probe(Shown):
         observations: What was observed, in the order of `Behaviour`; empty if nothing was looked at.
         refused: Texts that the backend does not take.
         server: What the server says of itself, if it is one and says something.
+        dtype: The type that the backend computes in, as the caller said; None if nobody said so.
     """
 
     backend: str
@@ -151,6 +164,7 @@ class Probe(Shown):
     observations: tuple[Observation, ...] = attrs.field(default=(), repr=False)
     refused: tuple[RefusedText, ...] = attrs.field(default=(), repr=False)
     server: ServerInfo | None = None
+    dtype: DType | None = None
 
     @property
     def dimension(self) -> int:
@@ -177,8 +191,8 @@ class Probe(Shown):
 
     @property
     def faults(self) -> tuple[Observation, ...]:
-        """What the backend must do, and does not."""
-        return tuple(each for each in self.observations if each.behaviour.is_required and each.holds is False)
+        """What shows that the backend is broken."""
+        return tuple(each for each in self.observations if each.is_fault)
 
 
 @attrs.frozen(kw_only=True)
@@ -196,6 +210,28 @@ class ServerMismatch:
     expected: str
     served: str
     why: str
+
+
+@attrs.frozen(kw_only=True)
+class ServerCheck:
+    """What a server says of itself, held against what it should serve.
+
+    It proves nothing of the vectors: a server may say what it likes.
+
+    Attributes:
+        compared: Fields that were compared.
+        mismatches: Those of them that are otherwise.
+        not_compared: Name of each field that was not compared, to the reason.
+    """
+
+    compared: tuple[str, ...] = ()
+    mismatches: tuple[ServerMismatch, ...] = ()
+    not_compared: Mapping[str, str] = attrs.field(factory=FrozenMapping, converter=frozen_mapping)
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether what was compared is as it should be; None if nothing was compared."""
+        return not self.mismatches if self.compared else None
 
 
 @attrs.frozen(kw_only=True)
@@ -229,6 +265,9 @@ class ProbeDrift(Shown):
         only_golden: Texts that have no vector any more.
         only_current: Texts that had none.
         behaviours: Behaviours that hold now and did not, or the other way round.
+        not_compared: Behaviours of which one of the probes does not tell whether they hold.
+        faults: What shows that the backend is broken now.
+        broken: The behaviours of those faults that the golden probe does not have.
         server: What the server says of itself now and did not: `expected` is the golden value.
     """
 
@@ -239,10 +278,15 @@ class ProbeDrift(Shown):
     only_golden: tuple[str, ...] = ()
     only_current: tuple[str, ...] = ()
     behaviours: tuple[Behaviour, ...] = ()
+    not_compared: tuple[Behaviour, ...] = ()
+    faults: tuple[Observation, ...] = ()
+    broken: tuple[Behaviour, ...] = ()
     server: tuple[ServerMismatch, ...] = ()
 
     @property
     def agrees(self) -> bool:
-        """Whether every golden text has its vector still, and required behaviours are what they were."""
-        broken = any(behaviour.is_required for behaviour in self.behaviours)
-        return not self.drifted and not self.only_golden and not broken
+        """Whether every golden text has its vector still, and the backend has no fault that it had not.
+
+        What the server says of itself does not count: only its vectors and how it gives them.
+        """
+        return not self.drifted and not self.only_golden and not self.broken

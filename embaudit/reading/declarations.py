@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from embaudit.errors import WITHHELD, FormatError, LimitError, SourceError
-from embaudit.formats.declared import MODULES, check_declared, declared_paths, parse_declared
+from embaudit.formats.declared import MODULES, check_declared, declared_paths, parse_declared, routed_folders
 from embaudit.formats.fields import examples
 from embaudit.model.declaration import BadDocument, Declaration
 from embaudit.model.files import Snapshot
@@ -22,9 +22,18 @@ def read_declaration(snapshot: Snapshot, limits: Limits = DEFAULT_LIMITS) -> Dec
     """
     first = declared_paths(snapshot.files)
     documents, bad = _read_declared(snapshot, first, limits)
-    listed = declared_paths(snapshot.files, documents.get(MODULES))
-    more_documents, more_bad = _read_declared(snapshot, sorted(set(listed) - set(first)), limits)
-    return Declaration(documents=documents | more_documents, bad=(*bad, *more_bad))
+    read = {*first}
+    for _ in range(_ROUNDS):
+        listed = declared_paths(snapshot.files, documents.get(MODULES), routed_folders(documents))
+        more_documents, more_bad = _read_declared(snapshot, sorted({*listed} - read), limits)
+        read.update(listed)
+        documents |= more_documents
+        bad += more_bad
+    return Declaration(documents=documents, bad=tuple(bad))
+
+
+_ROUNDS = 3
+"""What `modules.json` lists, the modules inside its Routers, and those of a Router inside a Router."""
 
 
 def _read_declared(

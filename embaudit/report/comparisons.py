@@ -15,6 +15,7 @@ _RELATIONS = {
     Relation.SCALED: "The vectors have the same directions and other lengths.",
     Relation.TRUNCATED: "One side has the leading dimensions of the other.",
     Relation.PERMUTED: "The vectors are the same, in another order.",
+    Relation.UNDECIDED: "It is open whether the vectors are the same.",
     Relation.UNRELATED: "The vectors are unrelated: nothing that is known turns one side into the other.",
 }
 
@@ -48,6 +49,12 @@ def _facts(comparison: EmbeddingComparison) -> Iterator[str]:
         yield f"Observed rows are these expected rows: {rows_named(comparison.permutation)}."
     if comparison.rounding is not None:
         yield _rounding(comparison.rounding, comparison.residual)
+    if comparison.decimals is not None:
+        digits = plural(comparison.decimals, "digit")
+        yield (
+            f"What is left, {comparison.residual:.2g} of a vector's length at most, is rounding to {digits} "
+            "after the point."
+        )
 
 
 def _rounding(rounding: Rounding, residual: float) -> str:

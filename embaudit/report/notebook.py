@@ -20,12 +20,28 @@ from embaudit.report.diagnosis import render_diagnosis, verdict_line
 from embaudit.report.embeddings import render_comparison, render_comparison_html
 from embaudit.report.html.changes import diff_part
 from embaudit.report.html.loads import loads_table
-from embaudit.report.html.parts import PIECE, Cell, Column, bullets, fold, paragraph, prose, table, text
+from embaudit.report.html.parts import (
+    PIECE,
+    Cell,
+    Column,
+    bullets,
+    fold,
+    left_out,
+    paragraph,
+    prose,
+    table,
+    text,
+)
 from embaudit.report.html.weights import maps_part, weights_tables
 from embaudit.report.loads import render_prediction
 from embaudit.report.pages import page
 from embaudit.report.probes import render_drift, render_drift_html, render_probe, render_probe_html
 from embaudit.report.text import render_checkpoint, render_diff, render_map
+
+MAX_LINES = 120
+"""Lines of text of one value."""
+MAX_LINE = 500
+"""Characters of such a line; a name of a hostile file may have millions."""
 
 
 def html_of(value: object) -> str:
@@ -43,7 +59,10 @@ def text_of(value: object) -> str:
     Raises:
         KeyError: If it is none of the values that are shown.
     """
-    return _PRINTED[type(value)](value)
+    lines = _PRINTED[type(value)](value).splitlines()
+    shown = [line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}…" for line in lines[:MAX_LINES]]
+    more = [f"... and {len(lines) - MAX_LINES:,} more lines"] if len(lines) > MAX_LINES else []
+    return "\n".join([*shown, *more])
 
 
 def _titled(title: str, body: str) -> str:
@@ -81,12 +100,18 @@ def _comparison(comparison: EmbeddingComparison) -> str:
 
 def _probe(probe: Probe) -> str:
     shown = attrs.evolve(probe, refused=probe.refused[: PIECE.rows])
-    return render_probe_html(shown, whole_page=False)
+    return _ended(render_probe_html(shown, whole_page=False), len(probe.refused))
 
 
 def _drift(drift: ProbeDrift) -> str:
     shown = attrs.evolve(drift, drifted=drift.drifted[: PIECE.rows])
-    return render_drift_html(shown, whole_page=False)
+    return _ended(render_drift_html(shown, whole_page=False), len(drift.drifted))
+
+
+def _ended(piece: str, n_rows: int) -> str:
+    """A piece that shows the first rows of a list, and says at its end how many there are besides."""
+    end = "</div>"
+    return f"{piece.removesuffix(end)}{left_out(n_rows, PIECE.rows)}{end}"
 
 
 def _diagnosis(diagnosis: Diagnosis) -> str:

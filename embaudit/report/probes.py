@@ -10,7 +10,15 @@ from typing import Any
 
 import attrs
 
-from embaudit.model.probe import Behaviour, Observation, Probe, ProbeDrift, ServerInfo, ServerMismatch
+from embaudit.model.probe import (
+    Behaviour,
+    Observation,
+    Probe,
+    ProbeDrift,
+    ServerCheck,
+    ServerInfo,
+    ServerMismatch,
+)
 from embaudit.model.words import plural
 from embaudit.report.codec import to_jsonable
 from embaudit.report.columns import indented, left_out, table, wrapped
@@ -41,69 +49,78 @@ _SENTENCES: Mapping[Behaviour, tuple[str, str]] = {
 }
 """What is said of a behaviour that holds, and of one that does not."""
 
+_FAULTS = "Faults"
+_CHANGED = "The server says otherwise than before"
+_OTHERWISE = "The server says otherwise than its target"
+_MOST_TEXTS_ALIKE = "most texts have one vector"
+_NOTHING_COMPARED = "Nothing that the server says of itself could be held against its target."
+
 _BEHAVIOUR_COLUMNS = ("", "behaviour", "what was seen", "worst", "rows")
 _DRIFT_COLUMNS = ("row", "distance", "L2", "cosine", "text")
 _SERVER_COLUMNS = ("field", "expected", "served", "why it matters")
 
 
-def render_probe(probe: Probe, mismatches: Sequence[ServerMismatch] = ()) -> str:
+def render_probe(probe: Probe, check: ServerCheck | None = None) -> str:
     """What was asked, what the server says of itself, and how the backend behaves.
 
     Args:
         probe: What to tell.
-        mismatches: What `check_server` found, if it was asked.
+        check: What `check_server` found, if it was asked.
     """
-    lines = [_probe_title(probe), *(line for fact in _facts(probe) for line in wrapped(fact, 2))]
+    facts = [*_facts(probe), *_check_facts(check)]
+    lines = [_probe_title(probe), *(line for fact in facts for line in wrapped(fact, 2))]
     lines += _section("Behaviour", _BEHAVIOUR_COLUMNS, [_behaviour(each) for each in probe.observations])
     refused = [(shown_text(each.text), plain(each.reason)) for each in probe.refused]
     lines += _section("Texts that are not taken", ("text", "reason"), refused)
-    lines += _section(
-        "The server says otherwise", _SERVER_COLUMNS, [_server_row(each) for each in mismatches]
-    )
+    lines += _check_section(check)
     return "\n".join(lines) + "\n"
 
 
-def render_probe_json(probe: Probe, mismatches: Sequence[ServerMismatch] = ()) -> str:
+def render_probe_json(probe: Probe, check: ServerCheck | None = None) -> str:
     """The probe without its vectors, and what `check_server` found, as JSON."""
     document = _without(probe, "vectors")
     extra = {"dimension": probe.dimension, "faults": to_jsonable(probe.faults)}
-    return _as_json({**document, **extra, "mismatches": to_jsonable(tuple(mismatches))})
+    return _as_json({**document, **extra, "check": _check_document(check)})
 
 
-def render_probe_html(
-    probe: Probe, mismatches: Sequence[ServerMismatch] = (), *, whole_page: bool = True
-) -> str:
+def render_probe_html(probe: Probe, check: ServerCheck | None = None, *, whole_page: bool = True) -> str:
     """The same as a page, or as a piece of one."""
     body = "".join(
         (
             f"<h2>{escape(plain(_probe_title(probe)))}</h2>",
-            *(f"<div>{escape(plain(fact))}</div>" for fact in _facts(probe)),
+            *(f"<div>{escape(plain(fact))}</div>" for fact in (*_facts(probe), *_check_facts(check))),
             html_table(_BEHAVIOUR_COLUMNS, [_behaviour(each) for each in probe.observations]),
             html_table(("text", "why it is not taken"), [(each.text, each.reason) for each in probe.refused]),
-            html_table(_SERVER_COLUMNS, [_server_row(each) for each in mismatches]),
+            _titled(_OTHERWISE, _SERVER_COLUMNS, _check_rows(check)),
         )
     )
     return page("embaudit: probe", body, whole_page=whole_page)
 
 
-def render_drift(drift: ProbeDrift) -> str:
-    """Which texts drifted, how far, and what else is otherwise."""
-    lines = [_drift_title(drift), *(line for fact in _drift_facts(drift) for line in wrapped(fact, 2))]
+def render_drift(drift: ProbeDrift, check: ServerCheck | None = None) -> str:
+    """Which texts drifted, how far, what else is otherwise, and what is wrong whether it drifted or not.
+
+    Args:
+        drift: What to tell.
+        check: What `check_server` found of the current probe, if it was asked.
+    """
+    facts = [*_drift_facts(drift), *_check_facts(check)]
+    lines = [_drift_title(drift, check), *(line for fact in facts for line in wrapped(fact, 2))]
     rows = [_drifted_row(drift, at) for at in range(min(len(drift.drifted), MAX_ROWS))]
     lines += _section("Drifted", _DRIFT_COLUMNS, rows)
     lines += indented(left_out(len(drift.drifted), MAX_ROWS))
-    lines += _section(
-        "The server says otherwise", _SERVER_COLUMNS, [_server_row(each) for each in drift.server]
-    )
+    lines += _section(_FAULTS, _BEHAVIOUR_COLUMNS, [_behaviour(each) for each in drift.faults])
+    lines += _section(_CHANGED, _SERVER_COLUMNS, [_server_row(each) for each in drift.server])
+    lines += _check_section(check)
     return "\n".join(lines) + "\n"
 
 
-def render_drift_json(drift: ProbeDrift) -> str:
-    """Every field of the drift, as JSON."""
-    return _as_json({"agrees": drift.agrees, **to_jsonable(drift)})
+def render_drift_json(drift: ProbeDrift, check: ServerCheck | None = None) -> str:
+    """Every field of the drift, and what `check_server` found, as JSON."""
+    return _as_json({"agrees": drift.agrees, **to_jsonable(drift), "check": _check_document(check)})
 
 
-def render_drift_html(drift: ProbeDrift, *, whole_page: bool = True) -> str:
+def render_drift_html(drift: ProbeDrift, check: ServerCheck | None = None, *, whole_page: bool = True) -> str:
     """The same as a page, or as a piece of one, with bars of the distances: red for texts that drifted."""
     labels = [label_of(row, drift.texts) for row in range(len(drift.texts))]
     red = frozenset(each.row for each in drift.drifted)
@@ -111,12 +128,14 @@ def render_drift_html(drift: ProbeDrift, *, whole_page: bool = True) -> str:
     rows = [_drifted_row(drift, at) for at in range(len(drift.drifted))]
     body = "".join(
         (
-            f"<h2>{escape(_drift_title(drift))}</h2>",
-            *(f"<div>{escape(plain(fact))}</div>" for fact in _drift_facts(drift)),
+            f"<h2>{escape(_drift_title(drift, check))}</h2>",
+            *(f"<div>{escape(plain(fact))}</div>" for fact in (*_drift_facts(drift), *_check_facts(check))),
             f"<h3>L2 distance of each text</h3>{distance_bars(labels, distances, red)}",
             distance_strip(distances) if len(distances) > MAX_BARS else "",
             html_table(_DRIFT_COLUMNS, rows),
-            html_table(_SERVER_COLUMNS, [_server_row(each) for each in drift.server]),
+            _titled(_FAULTS, _BEHAVIOUR_COLUMNS, [_behaviour(each) for each in drift.faults]),
+            _titled(_CHANGED, _SERVER_COLUMNS, [_server_row(each) for each in drift.server]),
+            _titled(_OTHERWISE, _SERVER_COLUMNS, _check_rows(check)),
         )
     )
     return page("embaudit: drift", body, whole_page=whole_page)
@@ -126,8 +145,13 @@ def _section(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -
     return ["", title, *indented(table(header, rows))] if rows else []
 
 
+def _titled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return f"<h3>{escape(title)}</h3>{html_table(header, rows)}" if rows else ""
+
+
 def _probe_title(probe: Probe) -> str:
-    verdict = plural(len(probe.faults), "fault") if probe.faults else "no fault"
+    sound = "no fault" if probe.observations else "not looked at for faults"
+    verdict = plural(len(probe.faults), "fault") if probe.faults else sound
     size = f"{plural(len(probe.texts), 'text')}, {plural(probe.dimension, 'dimension')}"
     return f"{plain(probe.backend)}: {verdict}, {size}"
 
@@ -154,22 +178,58 @@ def _said(server: ServerInfo) -> str:
 
 
 def _behaviour(observation: Observation) -> tuple[str, ...]:
-    behaviour = observation.behaviour
-    if observation.holds is None:
-        return "?", str(behaviour), "the texts do not tell", "", ""
-    seen = _SENTENCES[behaviour][0 if observation.holds else 1]
-    mark = "fault" if behaviour.is_required and not observation.holds else ""
     worst = "" if observation.worst is None else f"{observation.worst:.2g}"
-    return mark, str(behaviour), seen, worst, rows_named(observation.rows)
+    mark = "fault" if observation.is_fault else "?" if observation.holds is None else ""
+    return mark, str(observation.behaviour), _seen(observation), worst, rows_named(observation.rows)
+
+
+def _seen(observation: Observation) -> str:
+    if observation.holds is None and observation.rows and observation.worst is not None:
+        return "rounding of bfloat16 would explain it, and none finer: say the dtype"
+    if observation.holds is None:
+        return "the texts do not tell"
+    if observation.is_fault and not observation.behaviour.is_required:
+        return _MOST_TEXTS_ALIKE
+    return _SENTENCES[observation.behaviour][0 if observation.holds else 1]
+
+
+def _check_facts(check: ServerCheck | None) -> Iterator[str]:
+    """What was held against the target and what was not."""
+    if check is None:
+        return
+    if check.compared:
+        yield f"Held against the target, by what the server says: {', '.join(check.compared)}."
+    else:
+        yield _NOTHING_COMPARED
+    for field, reason in check.not_compared.items():
+        yield f"Not compared: {field}, because {reason}."
+
+
+def _check_section(check: ServerCheck | None) -> list[str]:
+    return _section(_OTHERWISE, _SERVER_COLUMNS, _check_rows(check))
+
+
+def _check_rows(check: ServerCheck | None) -> list[tuple[str, ...]]:
+    return [] if check is None else [_server_row(each) for each in check.mismatches]
+
+
+def _check_document(check: ServerCheck | None) -> Any:
+    return None if check is None else {"agrees": check.agrees, **to_jsonable(check)}
 
 
 def _server_row(mismatch: ServerMismatch) -> tuple[str, ...]:
     return mismatch.field, plain(mismatch.expected), plain(mismatch.served), mismatch.why
 
 
-def _drift_title(drift: ProbeDrift) -> str:
-    n_texts = plural(len(drift.texts), "text")
-    return f"{n_texts}, {len(drift.drifted):,} drifted" if drift.drifted else f"{n_texts}, none drifted"
+def _drift_title(drift: ProbeDrift, check: ServerCheck | None) -> str:
+    parts = [
+        plural(len(drift.texts), "text"),
+        f"{len(drift.drifted):,} drifted" if drift.drifted else "none drifted",
+    ]
+    parts += [plural(len(drift.faults), "fault")] if drift.faults else []
+    mismatches = _check_rows(check)
+    parts += [f"otherwise than the target: {', '.join(row[0] for row in mismatches)}"] if mismatches else []
+    return ", ".join(parts)
 
 
 def _drift_facts(drift: ProbeDrift) -> Iterator[str]:
@@ -177,6 +237,11 @@ def _drift_facts(drift: ProbeDrift) -> Iterator[str]:
     yield f"A text drifted if its vector moved by more than {drift.tolerance:.2g} of its length."
     for behaviour in drift.behaviours:
         yield f"Otherwise than before: {behaviour}."
+    for behaviour in drift.broken:
+        yield f"A fault that the golden probe does not have: {behaviour}."
+    if drift.not_compared:
+        names = ", ".join(map(str, drift.not_compared))
+        yield f"Not compared, because one of the probes does not tell: {names}."
     if drift.only_golden:
         yield f"{plural(len(drift.only_golden), 'golden text')} without a vector now."
     if drift.only_current:

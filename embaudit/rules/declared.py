@@ -24,6 +24,7 @@ from embaudit.rules.pipelines import modes_named
 from embaudit.rules.registry import rule
 
 _POOLING = "1_Pooling/config.json"
+_CONFIG = "config_sentence_transformers.json"
 
 
 @rule("EMB310", Severity.WARNING)
@@ -182,9 +183,9 @@ def texts_are_longer_than_positions(snapshot: Snapshot, declaration: Declaration
 def settings_are_refused(snapshot: Snapshot, declaration: Declaration) -> Iterator[Observation]:
     """The settings of the modules are malformed.
 
-    `modules.json`, the settings of a module or `config_sentence_transformers.json` hold something that the
-    newest sentence-transformers refuses, whatever the weights: a mode or an argument that it does not know,
-    an argument that is missing, a default prompt that is none of the prompts.
+    `modules.json`, the settings of a module, of its tokenizer or `config_sentence_transformers.json` hold
+    something that the newest sentence-transformers refuses, whatever the weights: a mode or an argument that
+    it does not know, an argument that is missing, a default prompt that is none of the prompts.
     """
     if "modules.json" not in snapshot.files:
         return
@@ -196,3 +197,28 @@ def settings_are_refused(snapshot: Snapshot, declaration: Declaration) -> Iterat
             evidence={"reason": reason},
             remedy="Save the model again with sentence-transformers, or restore the file.",
         )
+
+
+@rule("EMB315", Severity.ERROR)
+def vectors_are_cut_to_no_size(snapshot: Snapshot, declaration: Declaration) -> Iterator[Observation]:
+    """`truncate_dim` is no number of components, and vectors lose what nobody meant to cut.
+
+    sentence-transformers 5.4 and later cut vectors as python slices: of 0 or false nothing is left, of true
+    one component, and a number below 0 drops as many from the end. Nothing is reported. With text
+    and fractions every text ends in an error, which is EMB308.
+    """
+    config = _object(declaration, _CONFIG)
+    asked = config.get("truncate_dim")
+    if not isinstance(asked, int) or (asked > 0 and not isinstance(asked, bool)):
+        return
+    declared = declared_pipeline(Repository(snapshot=snapshot, declaration=declaration))
+    if declared.normalize is None or (declared.truncate_dim is None and asked >= 0):
+        return
+    left = "no known number of" if declared.dimension is None else f"{declared.dimension:,}"
+    shown = str(asked).lower()[:_DIGITS]
+    yield Observation(
+        message=f"`truncate_dim` is {shown}, which leaves {left} components of a vector.",
+        where=Where(path=_CONFIG, field="truncate_dim"),
+        evidence={"truncate_dim": shown, "dimension": declared.dimension},
+        remedy="Set `truncate_dim` to the number of components that are to be kept, or take it out.",
+    )

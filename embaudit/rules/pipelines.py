@@ -17,7 +17,7 @@ from embaudit.model.facts import Loads
 from embaudit.model.files import Snapshot
 from embaudit.model.findings import Observation, Severity, Where
 from embaudit.model.frozen import JSON
-from embaudit.model.prediction import PredictedLoad
+from embaudit.model.prediction import LoadPrediction, PredictedLoad
 from embaudit.model.repository import Repository
 from embaudit.rules.behaviours import affected_by, severity_of, who_does
 from embaudit.rules.registry import rule
@@ -365,7 +365,7 @@ def cut_vectors_differ(loads: Loads, snapshot: Snapshot, declaration: Declaratio
         yield _observed(
             compared,
             found,
-            lambda kept: f"{kept:,} components" if kept else "all components",
+            lambda kept: "all components" if kept == _ALL else f"{kept:,} components",
             Sayings(
                 verb="keeps",
                 effect="vectors have another dimension",
@@ -375,6 +375,33 @@ def cut_vectors_differ(loads: Loads, snapshot: Snapshot, declaration: Declaratio
         )
 
 
+@rule("EMB308", Severity.ERROR)
+def nothing_is_embedded(prediction: LoadPrediction) -> Iterator[Observation]:
+    """The model loads, and every text ends in an error.
+
+    No module makes one vector of a text, or one stands where it lacks what it needs; a length, a default
+    prompt or `truncate_dim` is no number or text. A service starts, and fails with its first request. A
+    warning where no version was asked for and the newest ones embed.
+    """
+    failing = [load for load in prediction.eras if load.pipeline is not None and load.pipeline.failure]
+    if not failing:
+        return
+    told = dict.fromkeys(load.pipeline.failure for load in failing if load.pipeline is not None)
+    yield Observation(
+        message=f"{who_does(failing, 'loads the model and embeds no text')}. {' '.join(told)}",
+        where=Where(path="modules.json"),
+        loader=prediction.loader,
+        evidence={**affected_by(failing), "reasons": tuple(told)},
+        remedy="Save the model again with sentence-transformers and embed one text, or restore the file.",
+        severity=severity_of(prediction, failing, Severity.ERROR),
+    )
+
+
+_ALL = -1
+
+
 def _kept(pipeline: EmbeddingPipeline) -> int | None:
-    """How many components are kept, 0 for all."""
-    return None if pipeline.normalize is None else pipeline.truncate_dim or 0
+    """How many components are kept."""
+    if pipeline.normalize is None:
+        return None
+    return _ALL if pipeline.truncate_dim is None else pipeline.truncate_dim

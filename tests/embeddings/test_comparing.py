@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embaudit.embeddings import compare_embeddings
+from embaudit.embeddings import compare_embeddings, matching
+from embaudit.embeddings.matching import LEAST_FOR_A_LINE
 from embaudit.embeddings.measuring import WORK_BYTES
 from embaudit.errors import UsageError
 from embaudit.model.comparison import Relation, RoundingKind, Side
@@ -148,14 +149,39 @@ def test_a_permutation_is_found(seed: int, order: list[int], dtype: str, scaled:
         assert compared.permutation == tuple(order)
 
 
-def test_a_permutation_of_many_rows_is_found() -> None:
-    """Beyond the number of rows that are held each against each, an order is found along a line."""
-    rows = normal(3, rows=6000, dimension=32)
-    order = np.random.default_rng(4).permutation(6000)
+MANY: Mapping[str, Callable[[Matrix], Matrix]] = {
+    "the same numbers": lambda rows: rows,
+    "normalised": unit,
+    "float16": through(torch.float16),
+    "bfloat16": through(torch.bfloat16),
+}
 
-    compared = compare_embeddings(rows, rows[order])
 
-    assert compared.permutation == tuple(order.tolist())
+@pytest.mark.parametrize("spoilt", [0, 1, 40], ids="{} wrong".format)
+@pytest.mark.parametrize("changed", MANY)
+def test_a_permutation_of_many_rows_is_found(changed: str, spoilt: int) -> None:
+    """An order of many rows is found, rounded or not, also where some rows are wrong."""
+    rows = normal(3, rows=LEAST_FOR_A_LINE + 900, dimension=32)
+    order = np.random.default_rng(4).permutation(len(rows))
+    moved = MANY[changed](rows)[order]
+    wrong = np.arange(spoilt) * 100
+    moved[wrong] = normal(5, rows=len(rows), dimension=32)[wrong]
+
+    compared = compare_embeddings(rows, moved)
+
+    assert compared.majority is Relation.PERMUTED
+    assert set(compared.outliers) == set(wrong.tolist())
+    assert compared.permutation is not None
+    assert set(np.flatnonzero(np.array(compared.permutation) != order)) <= set(wrong.tolist())
+
+
+def test_many_rows_that_are_nowhere_are_unrelated() -> None:
+    """Many rows are not held each against each if hardly any can be elsewhere, and nothing is open."""
+    n_rows = LEAST_FOR_A_LINE + 900
+
+    compared = compare_embeddings(normal(3, rows=n_rows, dimension=32), normal(4, rows=n_rows, dimension=32))
+
+    assert (compared.relation, compared.notes) == (Relation.UNRELATED, ())
 
 
 def test_one_dimension_has_no_directions() -> None:
@@ -166,12 +192,17 @@ def test_one_dimension_has_no_directions() -> None:
     assert compare_embeddings(rows, rows[:, :1]).relation is Relation.TRUNCATED
 
 
-def test_what_was_not_looked_for_is_said() -> None:
-    """Many rows that agree nowhere are unrelated, and the note says what was not tried."""
-    compared = compare_embeddings(normal(3, rows=6000, dimension=32), normal(4, rows=6000, dimension=32))
+def test_what_was_not_looked_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows too many to be held each against each are undecided, not unrelated, and the note says why."""
+    left, right = normal(3), normal(4)
+    assert compare_embeddings(left, right).relation is Relation.UNRELATED
 
-    assert compared.relation is Relation.UNRELATED
-    assert "held each against each" in compared.notes[0]
+    monkeypatch.setattr(matching, "MOST_PRODUCTS", 12 * 12 * 96 - 1)
+    compared = compare_embeddings(left, right)
+
+    assert compared.relation is Relation.UNDECIDED
+    assert not compared.agrees
+    assert "too many to hold each of them against each" in compared.notes[0]
 
 
 @given(SEEDS)
@@ -266,6 +297,7 @@ def test_the_other_direction_is_unrelated() -> None:
 
     assert compared.relation is Relation.UNRELATED
     assert compared.cosine == pytest.approx([-1.0] * 12, abs=1e-15)
+    assert compared.notes == ("every row points the opposite way: a sign was lost",)
 
 
 def test_codes_of_int8_are_scaled() -> None:
@@ -326,6 +358,19 @@ def test_more_rows_than_a_block_holds_are_all_seen() -> None:
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
 
 
+class Foreign:
+    """Somebody's class that says it is an array."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def __array__(self, dtype: object = None, copy: object = None) -> object:
+        """Raise, or give something else."""
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -339,6 +384,9 @@ ROWS = [[1.0, 2.0], [3.0, 4.0]]
         pytest.param([np.array(row) for row in ROWS], id="list of arrays"),
         pytest.param(tuple(tuple(row) for row in ROWS), id="tuples"),
         pytest.param([[1, 2], [np.float32(3), 4]], id="mixed numbers"),
+        pytest.param(np.ma.masked_array(ROWS, [[0, 0], [0, 0]]), id="masked array without a mask"),
+        pytest.param(np.array(ROWS, dtype=np.longdouble), id="longdouble"),
+        pytest.param(Foreign(np.array(ROWS)), id="somebody's array"),
     ],
 )
 def test_vectors_of_every_kind_are_taken(rows: Any) -> None:
@@ -378,7 +426,13 @@ def test_one_vector_is_one_row() -> None:
         pytest.param([[1.0, 2.0], [-np.inf, 4.0]], "row 1, column 0 is -inf", id="infinity"),
         pytest.param([[1.0, 2.0], [1e200, 4.0]], "row 1, column 0 is 1e.200, too large", id="too large"),
         pytest.param([[1.0, 2.0], [0.0, 0.0]], "row 1 is all zeros", id="zeros"),
-        pytest.param([[1.0, 2.0], [0.0, 1e-200]], "row 1 is all zeros", id="too small"),
+        pytest.param(
+            [[1.0, 2.0], [0.0, 1e-200]], "no number beyond 1e-200: they are too small", id="too small"
+        ),
+        pytest.param(np.ma.masked_array(ROWS, [[0, 0], [0, 1]]), "has masked numbers", id="masked"),
+        pytest.param(Foreign(RuntimeError("boom")), "into an array: RuntimeError: boom", id="raises"),
+        pytest.param(Foreign("x"), "cannot be turned into an array: ValueError", id="gives no array"),
+        pytest.param(np.full((2, 2), np.longdouble("1e400")), "is inf, not a finite", id="only longdouble"),
         pytest.param([[1.0, 2.0]] * 3, "expected has 2 rows and observed has 3", id="other number of rows"),
         pytest.param(torch.eye(2).to_sparse(), "cannot be turned into numbers", id="sparse tensor"),
         pytest.param("vectors.csv", "vectors are read from .npy", id="unknown suffix"),

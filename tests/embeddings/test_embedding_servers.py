@@ -1,22 +1,25 @@
 """Servers that fail: each failure is one clear error in bounded time and size, and the key is in none."""
 
+import base64
 import json
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 
-from embaudit.embeddings import PROBE_TEXTS, check_server, probe
+from embaudit.embeddings import PROBE_TEXTS, probe, save_probe
 from embaudit.embeddings.probing import asking
 from embaudit.embeddings.probing.addresses import parse_address
+from embaudit.embeddings.probing.proxies import is_this_machine, proxy_for
 from embaudit.errors import EmbauditError, FormatError, SourceError, UnavailableError, UsageError
-from embaudit.model.embedding_pipeline import EmbeddingPipeline, PoolingMode
-from embaudit.model.files import Snapshot
 from embaudit.model.probe import ServerInfo, Wire
 from embaudit.testing.embedding_server import (
+    Asked,
     Body,
     Cut,
     Edited,
@@ -62,6 +65,16 @@ def in_base64(answer: Any) -> Any:
     return {**answer, "data": [{**entry, "embedding": "AACAPw=="} for entry in answer["data"]]}
 
 
+def of_tokens(answer: Any) -> Any:
+    """A vector for each token, as llama.cpp gives without pooling."""
+    return {**answer, "data": [{**entry, "embedding": [entry["embedding"]]} for entry in answer["data"]]}
+
+
+def rows_of_one(number: int) -> bytes:
+    """Many rows of one number."""
+    return b"[%b]" % b",".join([b"[1]"] * number)
+
+
 REPEATS_KEY = Status(status=401, body=json.dumps({"error": {"message": f"wrong key: {KEY}"}}).encode())
 HTML = {"Content-Type": "text/html"}
 BROKEN: Mapping[str, tuple[str, Fault, type[EmbauditError], str]] = {
@@ -92,7 +105,7 @@ BROKEN: Mapping[str, tuple[str, Fault, type[EmbauditError], str]] = {
     "nothing": ("tei", Body(body=b""), FormatError, "is not JSON"),
     "not UTF-8": ("tei", Body(body=b"\xff\xfe[[1]]"), FormatError, "is not what it should be"),
     "events of a stream": ("openai", Body(body=b'data: {"x": 1}\n\n'), FormatError, "is not JSON"),
-    "deep": ("tei", Body(body=b"[" * 100_000), FormatError, "deeper than"),
+    "deep": ("tei", Body(body=b"[" * 60_000), FormatError, "deeper than"),
     "a text": ("tei", Body(body=b'"hello"'), FormatError, "expected an array"),
     "an object": ("tei", Body(body=b'{"error": "no"}'), FormatError, "data: is missing"),
     "an array of OpenAI": ("openai", Body(body=b"[[1.0]]"), FormatError, "expected an object"),
@@ -100,18 +113,44 @@ BROKEN: Mapping[str, tuple[str, Fault, type[EmbauditError], str]] = {
     "null of OpenAI": ("openai", Edited(edit=first_null), FormatError, r"data\[1\]: embedding: number 0"),
     "nan as python says it": ("tei", Body(body=b"[[NaN, 1.0]]"), FormatError, "NaN is not a number"),
     "infinite": ("tei", Body(body=b"[[1e999, 1.0]]"), FormatError, "is not what it should be"),
-    "tokens": ("tei", Edited(edit=lambda rows: [[row, row] for row in rows]), FormatError, "found an array"),
+    "tokens": (
+        "tei",
+        Edited(edit=lambda rows: [[row, row] for row in rows]),
+        FormatError,
+        "row 0: number 0: expected a number, found an array; that is a vector for each token: .*--pooling",
+    ),
+    "tokens of OpenAI": (
+        "openai",
+        Edited(edit=of_tokens),
+        FormatError,
+        "found an array; that is a vector for",
+    ),
+    "Ollama": (
+        "tei",
+        Edited(edit=lambda rows: {"embeddings": rows}),
+        FormatError,
+        "missing; so answer Ollama's",
+    ),
+    "many rows": ("tei", Body(body=rows_of_one(100)), SourceError, "100 vectors for 3 texts"),
+    "far too many rows": ("tei", Body(body=rows_of_one(2**17)), UnavailableError, "more than 65,536 arrays"),
+    "too many numbers": (
+        "tei",
+        Body(body=b"[[1%b]]" % (b",1" * (2**20 + 1))),
+        UnavailableError,
+        "1,048,576 numbers",
+    ),
+    "201 with vectors": ("tei", Status(status=201, body=b"[[1.0]]"), SourceError, "201: an answer .* 200$"),
     "too few": ("tei", Edited(edit=lambda rows: rows[1:]), SourceError, "2 vectors for 3 texts"),
     "too many": ("tei", Edited(edit=lambda rows: [*rows, rows[0]]), SourceError, "4 vectors for 3 texts"),
     "ragged": ("tei", Edited(edit=lambda rows: [rows[0], rows[1][1:]]), FormatError, "row 1: has 31 numbers"),
     "zeros": ("tei", Edited(edit=lambda rows: [[0.0] * 4 for _ in rows]), SourceError, "row 0 is all zeros"),
     "one index": ("openai", Edited(edit=same_index), FormatError, r"data\[1\]: index: is 0, which is out of"),
-    "base64": ("openai", Edited(edit=in_base64), FormatError, "expected an array, found a string"),
+    "base64": ("openai", Edited(edit=in_base64), FormatError, "found a string; the server gives base64"),
     "cut off": ("tei", Cut(), UnavailableError, "the connection ended after"),
     "dropped": ("tei", Raw(), UnavailableError, "dropped|not HTTP"),
     "not HTTP": ("tei", Raw(content=b"SSH-2.0-OpenSSH_9.7\r\n" * 9), UnavailableError, "not HTTP|dropped"),
     "silent": ("tei", Silent(), UnavailableError, "takes too long|no answer in time"),
-    "endless": ("tei", Endless(), UnavailableError, "has more than the 1,048,576 bytes"),
+    "endless": ("tei", Endless(), UnavailableError, "has more than the 4,194,304 bytes"),
     "a trickle": ("tei", Endless(chunk=b"1", pause=0.05), UnavailableError, "takes too long"),
     "compressed": (
         "tei",
@@ -132,7 +171,7 @@ BROKEN: Mapping[str, tuple[str, Fault, type[EmbauditError], str]] = {
 def test_a_broken_answer_is_a_clear_error(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a server answers instead of vectors is one error that says what, and never the key."""
     wire, fault, kind, message = BROKEN[case]
-    monkeypatch.setattr(asking, "ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(asking, "ANSWER_BYTES", 2**22)
 
     with EmbeddingServer(api_key=KEY) as server:
         address = getattr(server, wire)
@@ -200,6 +239,131 @@ def test_the_key_is_sent_and_never_shown() -> None:
         assert {asked.authorization for asked in server.requests} == {f"Bearer {KEY}"}
         assert KEY not in repr(server.requests)
     assert KEY not in repr(probed)
+
+
+ESCAPED = "".join(f"\\u{ord(character):04x}" for character in KEY)
+IN_HTML = "".join(f"&#{ord(character)};" for character in KEY)
+IN_BASE64 = base64.b64encode(KEY.encode()).decode()
+REPEATED: Mapping[str, Fault] = {
+    "escaped in JSON": Status(status=401, body=f'{{"error": "wrong key: {ESCAPED}"}}'.encode()),
+    "escaped twice": Status(status=401, body=json.dumps({"error": json.dumps(ESCAPED)}).encode()),
+    "escaped in HTML": Status(status=401, body=IN_HTML.encode()),
+    "in a refusal of texts": Status(status=400, body=f'{{"error": "{ESCAPED}"}}'.encode()),
+    "in base64": Status(status=401, body=json.dumps({"error": f"wrong: {IN_BASE64}"}).encode()),
+    "cut by us": Status(status=500, body=b" " * (4096 - 9) + KEY.encode()),
+    "cut by us, escaped": Status(status=500, body=b" " * (4096 - 40) + ESCAPED.encode()),
+    "cut by the server": Status(status=500, body=json.dumps({"error": KEY[:12]}).encode()),
+    "as a type": Body(body=b"<p>", headers={"Content-Type": f"text/{KEY}"}),
+    "cut as a type": Body(body=b"<p>", headers={"Content-Type": f"{'x' * 30}/{KEY}"}),
+    "as an encoding": Body(body=b"<p>", headers={"Content-Encoding": KEY}),
+    "as a key of JSON": Body(body=b'{"%b": 1, "%b": 2}' % ((b"x" * 70 + KEY.encode(),) * 2)),
+}
+
+
+@pytest.mark.parametrize("wire", ["tei", "openai"])
+@pytest.mark.parametrize("case", REPEATED)
+def test_no_spelling_of_the_key_is_told(case: str, wire: str) -> None:
+    """A server that repeats the key in whatever form, or a part of it, does not get it into an error."""
+    with EmbeddingServer() as server:
+        server.inject(_at_embedding(REPEATED[case]))
+        with pytest.raises(EmbauditError) as raised:
+            probe(getattr(server, wire), TEXTS, api_key=KEY)
+
+    told = ("".join(traceback.format_exception(raised.value)) + repr(raised.value.args)).replace("\\", "")
+    beginnings = KEY[:6], ESCAPED.replace("\\", "")[:20], IN_HTML[:12], IN_BASE64[:8]
+    assert not [beginning for beginning in beginnings if beginning in told]
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("wire", ["tei", "openai"])
+def test_no_value_of_a_probe_holds_the_key(wire: str, tmp_path: Path) -> None:
+    """A key that stands in a name, a version or a reason is not in the probe, nor where it is kept."""
+    refusal = Status(status=400, body=f'{{"error": "{ESCAPED} is no key"}}'.encode(), where=_asks_for_two)
+    with EmbeddingServer(model_id=KEY, info={"version": f"v{KEY}", KEY: [KEY]}) as server:
+        server.inject(refusal)
+        probed = probe(getattr(server, wire), TEXTS, api_key=KEY)
+    save_probe(probed, tmp_path / "golden.safetensors")
+
+    assert [each.text for each in probed.refused] == ["two"]
+    assert probed.server is not None
+    assert probed.server.model_id == "..."
+    assert KEY not in repr(attrs.asdict(probed))
+    assert KEY.encode() not in (tmp_path / "golden.safetensors").read_bytes()
+
+
+def _asks_for_two(asked: Asked) -> bool:
+    return asked.method == "POST" and "two" in str(asked.document)
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingServer]:
+    """A proxy that all requests are to go over, by the machine's settings; it takes them for its own."""
+    with EmbeddingServer() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base.replace("//", "//user:hunter2@"))
+        yield proxy
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_never_asked_over_a_proxy(host: str, proxied: EmbeddingServer) -> None:
+    """A key for a server of this machine goes to nobody else, whatever the settings."""
+    with EmbeddingServer(api_key=KEY) as server:
+        probe(server.tei.replace("127.0.0.1", host), TEXTS, api_key=KEY)
+
+    assert proxied.requests == []
+
+
+@pytest.mark.parametrize(
+    ("host", "is_local"),
+    [
+        ("localhost", True),
+        ("api.localhost", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("0.0.0.0", True),
+        ("10.0.0.1", False),
+        ("localhost.example.org", False),
+        ("::2", False),
+    ],
+)
+def test_the_loopback_is_known(host: str, *, is_local: bool) -> None:
+    """Every name and address of the loopback counts as this machine, and no other."""
+    assert is_this_machine(host) is is_local
+
+
+def test_what_fails_over_a_proxy_names_it(proxied: EmbeddingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure on the way to a server names the proxy, and not the password for it."""
+    place = proxied.base.removeprefix("http://")
+    with pytest.raises(SourceError, match="answered 404") as refused:
+        probe("tei+http://embedding.invalid", TEXTS)
+    proxied.close()
+    with pytest.raises(UnavailableError, match="connection was refused") as dead:
+        probe("tei+http://embedding.invalid", TEXTS)
+    monkeypatch.setenv("http_proxy", "http://user:hunter2@bad host:99999")
+    with pytest.raises(UnavailableError, match="over the proxy bad host:99999") as bad:
+        probe("tei+http://embedding.invalid", TEXTS)
+
+    assert all(f"over the proxy {place}" in str(error.value) for error in (refused, dead))
+    assert not any("hunter2" in str(error.value) for error in (refused, dead, bad))
+
+
+def test_a_proxy_is_left_out_where_it_is_not_wanted(proxied: EmbeddingServer, monkeypatch: Any) -> None:
+    """`no_proxy` is heeded."""
+    monkeypatch.setenv("no_proxy", "embedding.invalid")
+
+    assert proxy_for("http://embedding.invalid/v1") is None
+    assert proxy_for("http://other.invalid/v1") is not None
+    assert proxied.requests == []
+
+
+def test_what_a_server_says_of_itself_is_bounded() -> None:
+    """An `/info` of more than a MiB is refused before it is looked through."""
+    too_large = "/info: the answer has more than the 1,048,576 bytes"
+    with (
+        EmbeddingServer(info={"version": "x" * 2**20}) as server,
+        pytest.raises(UnavailableError, match=too_large),
+    ):
+        probe(server.tei, TEXTS)
 
 
 def test_a_wrong_key_is_told() -> None:
@@ -291,6 +455,10 @@ def test_an_address_says_protocol_place_and_options(text: str) -> None:
         "tei+http://host?normalize=maybe",
         "openai+http://host?dimensions=many",
         "http://host?model=a",
+        "tei+http://host/a b",
+        "tei+http://host/a\x00b",
+        "tei+http://host/\u00fc",
+        "tei+http://h\u00f6st/",
     ],
 )
 def test_what_is_no_address_is_refused_without_repeating_it(text: str) -> None:
@@ -301,8 +469,8 @@ def test_what_is_no_address_is_refused_without_repeating_it(text: str) -> None:
     assert KEY not in str(raised.value)
 
 
-@pytest.mark.parametrize("key", ["", f"{KEY}\n", "schlüssel"])
-def test_a_key_that_cannot_be_one_is_refused(key: str) -> None:
+@pytest.mark.parametrize("key", ["", f"{KEY}\n", "schlüssel", 7, KEY.encode()])
+def test_a_key_that_cannot_be_one_is_refused(key: Any) -> None:
     """A key with a newline at its end, read from a file, is told before anything is sent."""
     with pytest.raises(UsageError, match="api_key") as raised:
         probe("tei+http://127.0.0.1:9", api_key=key)
@@ -310,9 +478,9 @@ def test_a_key_that_cannot_be_one_is_refused(key: str) -> None:
     assert KEY not in str(raised.value)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, 1e9, float("nan")])
-def test_a_timeout_has_bounds(timeout: float) -> None:
-    """No request may take no time, or for ever."""
+@pytest.mark.parametrize("timeout", [0, -1, 1e9, float("nan"), "3", True])
+def test_a_timeout_has_bounds(timeout: Any) -> None:
+    """No request may take no time, or for ever, or something that is no number."""
     with pytest.raises(UsageError, match="timeout"):
         probe("tei+http://127.0.0.1:9", timeout=timeout)
 
@@ -350,40 +518,6 @@ def test_an_info_of_other_types_says_nothing(info: Mapping[str, Any]) -> None:
 
     assert probed.server is not None
     assert (probed.server.model_sha, probed.server.pooling, probed.server.max_batch) == (None, None, None)
-
-
-PIPELINE = EmbeddingPipeline(
-    pooling=(PoolingMode.CLS,), normalize=True, max_seq_length=512, lowercase=None, dimension=768
-)
-SNAPSHOT = Snapshot(source="hub", repo_id="org/model", commit=COMMIT, files={})
-
-
-@pytest.mark.parametrize(
-    ("info", "fields"),
-    [
-        pytest.param({}, (), id="says nothing"),
-        pytest.param(
-            {"model_id": "Org/Model", "model_sha": COMMIT, "pooling": "cls", "max_input_length": 512},
-            (),
-            id="same",
-        ),
-        pytest.param({"model_id": "/data/model"}, (), id="a folder"),
-        pytest.param({"model_id": "org/other"}, ("model_id",), id="model"),
-        pytest.param({"model_sha": "f" * 40}, ("model_sha",), id="commit"),
-        pytest.param({"pooling": "mean"}, ("pooling",), id="pooling"),
-        pytest.param({"pooling": "splade"}, (), id="unknown pooling"),
-        pytest.param({"max_input_length": 128}, ("max_input_length",), id="length"),
-    ],
-)
-def test_a_server_is_checked_against_what_it_should_serve(
-    info: Mapping[str, Any], fields: tuple[str, ...]
-) -> None:
-    """What the server says otherwise is told, with both values; what it does not say does not count."""
-    found = check_server(ServerInfo(wire=Wire.TEI, **info), SNAPSHOT, pipeline=PIPELINE)
-
-    assert tuple(each.field for each in found) == fields
-    assert all(each.served == str(info[each.field]) for each in found)
-    assert check_server(ServerInfo(wire=Wire.TEI, **info)) == ()
 
 
 def test_every_answer_to_the_default_probe_is_small() -> None:

@@ -16,7 +16,7 @@ from embaudit.errors import FormatError, LimitError, TargetError, UsageError
 from embaudit.model.comparison import Relation
 from embaudit.model.dtypes import DType
 from embaudit.model.limits import Limits
-from embaudit.model.probe import Behaviour, Probe
+from embaudit.model.probe import Behaviour, Observation, Probe
 from embaudit.testing.embedding_server import EmbeddingServer, hashed_vectors
 
 
@@ -36,6 +36,8 @@ def with_vectors(golden: Probe, vectors: np.ndarray) -> Probe:
 
 def test_what_is_kept_comes_back(golden: Probe, tmp_path: Path) -> None:
     """A probe that was saved and loaded is equal, to the bit, and nothing else lies beside it."""
+    collapsed = Observation(behaviour=Behaviour.TELLS_APART, holds=False, rows=(1, 2), is_widespread=True)
+    golden = attrs.evolve(golden, dtype=DType.BFLOAT16, observations=(*golden.observations[:-1], collapsed))
     save_probe(golden, tmp_path / "golden.safetensors")
 
     loaded = load_probe(tmp_path / "golden.safetensors")
@@ -83,6 +85,11 @@ def kept(document: Any, vectors: np.ndarray = VECTORS, layout: str = "probe 1") 
     return lambda path: save_file({"vectors": vectors}, path, metadata)
 
 
+def with_rows(row: int) -> Mapping[str, Any]:
+    """The document with one observation that names a row."""
+    return {**DOCUMENT, "observations": [{**DOCUMENT["observations"][0], "rows": [row]}]}
+
+
 def test_an_unknown_behaviour_is_passed_over(tmp_path: Path) -> None:
     """A probe of a later embaudit is read, without what this one does not know."""
     other = {"behaviour": "sings", "holds": True, "worst": None, "rows": []}
@@ -96,7 +103,20 @@ def test_an_unknown_behaviour_is_passed_over(tmp_path: Path) -> None:
 DAMAGED: Mapping[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "is too small"),
     "no probe": (lambda path: save_file({"vectors": VECTORS}, path), "is no probe that embaudit kept"),
-    "other layout": (kept(DOCUMENT, layout="probe 9"), "is no probe that embaudit kept"),
+    "newer layout": (kept(DOCUMENT, layout="probe 9"), "was kept by a newer embaudit, as 'probe 9'"),
+    "other layout": (kept(DOCUMENT, layout="lock 1"), "is no probe that embaudit kept"),
+    "a text twice": (kept({**DOCUMENT, "texts": ["a", "a"]}), "texts: 'a' stands twice"),
+    "taken and refused": (
+        kept({**DOCUMENT, "refused": [{"text": "b", "reason": "no"}]}),
+        "texts: 'b' stands twice",
+    ),
+    "an observation twice": (
+        kept({**DOCUMENT, "observations": DOCUMENT["observations"] * 2}),
+        "observations: 'repeats' stands twice",
+    ),
+    "a row beyond the texts": (kept(with_rows(10**9)), "observations: repeats names row 1000000000 of 2"),
+    "a row before the texts": (kept(with_rows(-1)), "observations: repeats names row -1 of 2"),
+    "an unknown type": (kept({**DOCUMENT, "dtype": "int8"}), "dtype: is none of float32, float16, bfloat16"),
     "other tensors": (
         lambda path: save_file({"v": VECTORS}, path, {"embaudit": "probe 1"}),
         "is no probe that embaudit kept",
@@ -191,7 +211,10 @@ def test_the_tolerance_follows_the_golden_server(golden: Probe) -> None:
     assert golden.server is not None
     half = attrs.evolve(golden, server=attrs.evolve(golden.server, dtype="bfloat16"))
 
+    stated = attrs.evolve(golden, dtype=DType.FLOAT16)
+
     assert compare_probes(half, golden).tolerance == noise_limit(DType.BFLOAT16)
+    assert compare_probes(stated, golden).tolerance == noise_limit(DType.FLOAT16)
 
 
 def test_texts_are_matched_by_what_they_say(golden: Probe) -> None:
@@ -243,14 +266,65 @@ def test_a_required_behaviour_that_is_lost_is_drift(golden: Probe) -> None:
 
     drift = compare_probes(golden, current)
 
-    assert drift.behaviours == (Behaviour.BATCHES,)
+    assert drift.behaviours == drift.broken == (Behaviour.BATCHES,)
+    assert [each.behaviour for each in drift.faults] == [Behaviour.BATCHES]
     assert not drift.agrees
+    assert compare_probes(current, current).agrees
+    assert compare_probes(current, current).faults == drift.faults
+
+
+def test_a_fault_that_was_repaired_is_no_drift(golden: Probe) -> None:
+    """A server that mixed up batches when it was kept, and no more, agrees; the change is told."""
+    broken = attrs.evolve(
+        golden, observations=(Observation(behaviour=Behaviour.BATCHES, holds=False, rows=(0,)),)
+    )
+
+    drift = compare_probes(broken, golden)
+
+    assert drift.behaviours == (Behaviour.BATCHES,)
+    assert (drift.agrees, drift.broken, drift.faults) == (True, (), ())
+
+
+def test_a_fault_that_nobody_looked_for_is_drift(golden: Probe) -> None:
+    """A golden probe without observations says nothing of batches: what is broken now is told."""
+    quick = attrs.evolve(golden, observations=())
+    fault = Observation(behaviour=Behaviour.BATCHES, holds=False, rows=(0,))
+
+    drift = compare_probes(quick, attrs.evolve(golden, observations=(fault,)))
+
+    assert (drift.agrees, drift.broken, drift.faults) == (False, (Behaviour.BATCHES,), (fault,))
+    assert drift.not_compared == tuple(Behaviour)
+    assert compare_probes(golden, quick).not_compared == tuple(Behaviour)
+
+
+def test_another_model_with_the_same_vectors_agrees(golden: Probe) -> None:
+    """What the server says of itself is told, and does not count: vectors do."""
+    assert golden.server is not None
+    renamed = attrs.evolve(golden, server=attrs.evolve(golden.server, model_id="org/other"))
+
+    drift = compare_probes(golden, renamed)
+
+    assert [each.field for each in drift.server] == ["model_id"]
+    assert drift.agrees
 
 
 def test_probes_that_cannot_be_compared_are_told(golden: Probe) -> None:
     """Probes without a common text, and a tolerance below 0, are UsageErrors."""
     with pytest.raises(UsageError, match="no text in common"):
         compare_probes(golden, probe(hashed_vectors, ["something else"]))
-    for tolerance in (-1e-3, float("nan")):
+    wrong: Any
+    for wrong in (-1e-3, float("nan"), "1", True):
         with pytest.raises(UsageError, match="tolerance"):
-            compare_probes(golden, golden, tolerance=tolerance)
+            compare_probes(golden, golden, tolerance=wrong)
+    for wrong in (3, None, "golden.safetensors"):
+        with pytest.raises(UsageError, match="not a Probe"):
+            compare_probes(golden, wrong)
+        with pytest.raises(UsageError, match="not a Probe"):
+            compare_probes(wrong, golden)
+        with pytest.raises(UsageError, match="not a Probe"):
+            save_probe(wrong, "nowhere.safetensors")
+    for wrong in (5, None, b"golden.safetensors", "", "a\0b"):
+        with pytest.raises(UsageError, match="path"):
+            load_probe(wrong)
+        with pytest.raises(UsageError, match="path"):
+            save_probe(golden, wrong)

@@ -4,14 +4,18 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from embaudit.embeddings import PROBE_TEXTS, PROBE_TEXTS_VERSION, probe
 from embaudit.embeddings.probing.texts import NAMED_TEXTS, PURPOSES
+from embaudit.embeddings.rounding import noise_limit
 from embaudit.errors import SourceError, UsageError
+from embaudit.model.dtypes import DType
 from embaudit.model.probe import Behaviour, Wire
 from embaudit.testing.embedding_server import EmbeddingServer, hashed_vectors
 
@@ -78,6 +82,7 @@ class Encoder:
         pytest.param(hashed_vectors, id="function"),
         pytest.param(lambda texts: hashed_vectors(texts).tolist(), id="lists"),
         pytest.param(Encoder(), id="encode"),
+        pytest.param(lambda texts: np.ma.masked_array(hashed_vectors(texts)), id="a kind of array"),
     ],
 )
 def test_a_local_backend_is_probed(backend: Any) -> None:
@@ -113,7 +118,14 @@ def _second_twin(texts: Sequence[str]) -> np.ndarray:
     return hashed_vectors([text if text not in texts[:at] else "twin" for at, text in enumerate(texts)])
 
 
-MISBEHAVIOURS: Mapping[str, tuple[Embed, Mapping[Behaviour, bool]]] = {
+COLLAPSED: Mapping[Behaviour, bool | None] = {
+    Behaviour.TELLS_APART: False,
+    Behaviour.KEEPS_ORDER: None,
+    Behaviour.TRUNCATES: None,
+    Behaviour.FOLDS_CASE: None,
+}
+"""Where most texts have one vector: a fault, and what it hides is not known."""
+MISBEHAVIOURS: Mapping[str, tuple[Embed, Mapping[Behaviour, bool | None]]] = {
     "pools over padding": (_padded, {Behaviour.BATCHES: False}),
     "forgets to put back": (
         _sorted,
@@ -138,6 +150,11 @@ MISBEHAVIOURS: Mapping[str, tuple[Embed, Mapping[Behaviour, bool]]] = {
         lambda texts: hashed_vectors([text if text.isascii() else "unknown" for text in texts]),
         {Behaviour.TELLS_APART: False},
     ),
+    "has one vector": (lambda texts: hashed_vectors(["x"] * len(texts)), COLLAPSED),
+    "has one vector for most": (
+        lambda texts: hashed_vectors([text if len(text) < 12 else "x" for text in texts]),
+        COLLAPSED,
+    ),
 }
 
 
@@ -150,9 +167,39 @@ def test_a_misbehaviour_is_seen_and_no_other(case: str) -> None:
 
     assert {each.behaviour: each.holds for each in probed.observations} == {**PLAIN, **told}
     assert {each.behaviour for each in probed.faults} == {
-        behaviour for behaviour, holds in told.items() if behaviour.is_required and not holds
+        behaviour
+        for behaviour, holds in told.items()
+        if holds is False and (behaviour.is_required or told is COLLAPSED)
     }
     assert all(fault.rows for fault in probed.faults)
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_fault"),
+    [
+        pytest.param(("one", "two"), True, id="two texts"),
+        pytest.param(("one", "ONE ", " one"), False, id="alike but for case and blanks"),
+        pytest.param(("a" * 600, "a" * 600 + "b"), False, id="alike up to their ends"),
+        pytest.param(("alone",), False, id="one text"),
+        pytest.param(tuple(map(str, range(2500))), True, id="more than are told apart by pairs"),
+    ],
+)
+def test_one_vector_for_all_is_a_fault_unless_the_texts_are_alike(
+    texts: tuple[str, ...], *, is_fault: bool
+) -> None:
+    """Texts that a model may take for one may have one vector; others may not, however many there are."""
+    probed = probe(lambda asked: np.ones((len(asked), 4)), texts)
+
+    assert bool(probed.faults) is is_fault
+
+
+def test_a_pair_that_is_like_others_tells_nothing() -> None:
+    """Texts that are not known at all have one vector: that says nothing of capitals or of length."""
+    probed = probe(lambda texts: hashed_vectors(["x" if "e" in text.lower() else text for text in texts]))
+
+    assert not probed.faults
+    assert probed.does(Behaviour.TELLS_APART) is False
+    assert probed.does(Behaviour.FOLDS_CASE) is probed.does(Behaviour.TRUNCATES) is None
 
 
 def test_what_is_not_repeated_is_seen() -> None:
@@ -179,6 +226,65 @@ def test_noise_of_the_servers_type_is_no_misbehaviour() -> None:
     for dtype, repeats in (("float16", True), ("float32", False)):
         with EmbeddingServer(noisy(), info={"model_dtype": dtype}) as server:
             assert probe(server.tei).does(Behaviour.REPEATS) is repeats
+
+
+def _off_alone(share: float) -> Embed:
+    """Texts that are asked for alone have vectors that are off by a share of their length."""
+    return lambda texts: hashed_vectors(texts) * (1 + share * (len(texts) == 1))
+
+
+@pytest.mark.parametrize(
+    ("share", "dtype", "holds"),
+    [
+        pytest.param(0.5, None, 1.0, id="within float16"),
+        pytest.param(1.5, None, None, id="between both"),
+        pytest.param(1.5, "float16", 0.0, id="beyond float16, as stated"),
+        pytest.param(1.5, "bfloat16", 1.0, id="within bfloat16, as stated"),
+        pytest.param(100, None, 0.0, id="beyond every type"),
+    ],
+)
+def test_what_bfloat16_would_explain_is_no_fault_unless_the_type_is_known(
+    share: float, dtype: str | None, holds: float | None
+) -> None:
+    """Where nobody says the type, what only bfloat16 may differ by is neither a fault nor none."""
+    away = share * noise_limit(DType.FLOAT16)
+    with EmbeddingServer(_off_alone(away)) as server:
+        probed = probe(server.openai, dtype=dtype)
+
+    observed = probed.observed(Behaviour.BATCHES)
+    assert observed is not None
+    assert observed.holds is (None if holds is None else bool(holds))
+    assert observed.is_fault is (holds == 0.0)
+    assert observed.worst == pytest.approx(away / (1 + away), rel=1e-3)
+    assert bool(observed.rows) is (holds != 1.0)
+    assert probed.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("dtype", "repeats"),
+    [
+        pytest.param(torch.float16, True, id="float16"),
+        pytest.param(torch.bfloat16, None, id="bfloat16, whose numbers float16 has too"),
+    ],
+)
+def test_the_type_is_seen_in_the_numbers_where_it_can_be(dtype: torch.dtype, *, repeats: bool | None) -> None:
+    """Numbers of float16 are of no other type; those of bfloat16 may be of either, so that none is taken."""
+    calls = itertools.count()
+
+    def halved(texts: Sequence[str]) -> torch.Tensor:
+        share = noise_limit(DType.FLOAT16) * (0.5 if dtype is torch.float16 else 2.0)
+        rows = hashed_vectors(texts) * (1 + share * (next(calls) > 0))
+        return torch.from_numpy(rows).to(dtype)
+
+    assert probe(halved).does(Behaviour.REPEATS) is repeats
+
+
+def test_the_stated_type_counts_for_more_than_the_servers() -> None:
+    """A server may be wrong about its type: who asks knows better."""
+    away = 1.5 * noise_limit(DType.FLOAT16)
+    with EmbeddingServer(_off_alone(away), info={"model_dtype": "float32"}) as server:
+        assert probe(server.tei).does(Behaviour.BATCHES) is False
+        assert probe(server.tei, dtype="bfloat16").does(Behaviour.BATCHES) is True
 
 
 def test_nothing_is_observed_unless_asked_for() -> None:
@@ -236,6 +342,35 @@ def _fails(_texts: Sequence[str]) -> np.ndarray:
     raise RuntimeError("out of memory")
 
 
+def _cries(_texts: Sequence[str]) -> np.ndarray:
+    raise RuntimeError("\x1b[31mred")
+
+
+class _SilentError(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def _is_silent(_texts: Sequence[str]) -> np.ndarray:
+    raise _SilentError
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_an_answer_is_never_the_name_of_a_file(kind: Callable[[str], Any], tmp_path: Path) -> None:
+    """A backend that gives a path has given no vectors, though the file holds them."""
+    np.save(tmp_path / "rows.npy", hashed_vectors(SHORT))
+
+    with pytest.raises(SourceError, match="the answer is a text, not vectors"):
+        probe(lambda _texts: kind(str(tmp_path / "rows.npy")), SHORT)
+
+
+class _Documents:
+    """An object as LangChain has them."""
+
+    def embed_documents(self, texts: list[str]) -> Any:
+        return hashed_vectors(texts).tolist()
+
+
 @pytest.mark.parametrize(
     ("backend", "message"),
     [
@@ -257,7 +392,12 @@ def _fails(_texts: Sequence[str]) -> np.ndarray:
         pytest.param(
             lambda texts: hashed_vectors(texts, 8 + len(texts)), "9 numbers, where they had 11", id="other"
         ),
-        pytest.param(lambda _texts: "no", "vectors are read from", id="text"),
+        pytest.param(lambda _texts: "no", "answer is a text", id="text"),
+        pytest.param(lambda texts: np.full((len(texts), 3), 1e-60), "float32 cannot hold", id="too small"),
+        pytest.param(_cries, r"_cries failed: RuntimeError: \\x1b\[31mred", id="fails with an escape"),
+        pytest.param(
+            _is_silent, "_is_silent failed: _SilentError: an error that cannot be told", id="silent"
+        ),
         pytest.param(lambda _texts: None, "of type NoneType", id="nothing"),
         pytest.param(_fails, "_fails failed: RuntimeError: out of memory", id="fails"),
     ],
@@ -272,6 +412,11 @@ def test_what_is_no_vector_for_each_text_is_an_error(backend: Embed, message: st
     ("backend", "texts", "message"),
     [
         pytest.param(None, SHORT, "of type NoneType cannot be asked", id="nothing"),
+        pytest.param(
+            _Documents(), SHORT, "_Documents cannot be asked; give its method embed_documents", id="other"
+        ),
+        pytest.param(hashed_vectors, None, "sequence of strings", id="no texts"),
+        pytest.param(hashed_vectors, (text for text in SHORT), "sequence of strings", id="generator"),
         pytest.param("localhost:8080", SHORT, "is no address of a server", id="no scheme"),
         pytest.param(hashed_vectors, "a text", "sequence of strings", id="one text"),
         pytest.param(hashed_vectors, ["a", 1], "sequence of strings", id="number"),
@@ -285,3 +430,10 @@ def test_what_cannot_be_asked_is_a_usage_error(backend: Any, texts: Any, message
     """A backend or texts that are none are told before anything is asked."""
     with pytest.raises(UsageError, match=message):
         probe(backend, texts)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "half", 16, np.float16])
+def test_a_type_that_nobody_computes_in_is_a_usage_error(dtype: Any) -> None:
+    """Only the types whose noise is known can be stated."""
+    with pytest.raises(UsageError, match="one of float32, float16, bfloat16"):
+        probe(hashed_vectors, SHORT, dtype=dtype)

@@ -3,7 +3,7 @@
 import pytest
 
 from embaudit.errors import FormatError
-from embaudit.formats.declared import check_declared, declared_paths, parse_declared
+from embaudit.formats.declared import check_declared, declared_paths, parse_declared, routed_folders
 from embaudit.model.frozen import FrozenMapping, freeze
 
 MODULES = [
@@ -118,3 +118,26 @@ def test_parsed_settings_are_frozen_and_errors_name_the_file() -> None:
     assert parse_declared(b'{"a": [1]}', "config.json") == FrozenMapping({"a": (1,)})
     with pytest.raises(FormatError, match=r"^1_Pooling/config\.json: line 1 column 2"):
         parse_declared(b"{", "1_Pooling/config.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "folders"),
+    [
+        (
+            "2_Asym/config.json",
+            {"types": {"q-0": "a", "d": "b"}, "structure": {}},
+            ("2_Asym/d", "2_Asym/q-0"),
+        ),
+        ("router_config.json", {"types": {"q_T": "a"}, "structure": {}}, ("q_T",)),
+        ("2_Asym/config.json", {"types": {"q-0": "a"}}, ()),
+        ("2_Asym/config.json", {"types": ["q-0"], "structure": {}}, ()),
+        ("modules.json", [], ()),
+    ],
+)
+def test_modules_of_a_router_lie_in_folders_of_their_names(
+    path: str, document: object, folders: tuple[str, ...]
+) -> None:
+    """A file that has types and a structure is a Router's, and its names are folders beside it."""
+    assert routed_folders({path: freeze(document)}) == folders  # type: ignore[arg-type]  # hostile on purpose
+    files = [f"{folder}/config.json" for folder in folders]
+    assert declared_paths(files, None, folders) == tuple(sorted(files))

@@ -4,7 +4,8 @@
 
 Standard input has one folder a line; standard output has one JSON object a line, in the same order: what
 the model that was built does with a text, by the names of the fields of `EmbeddingPipeline`. Lengths,
-dimensions and casing are observed on texts, not read. `error` is null, or the exception that it ended in.
+dimensions and casing are observed on texts, not read. `error` is null, or the exception in which building
+ended; `encoding_error` is that in which encoding did.
 """
 
 import io
@@ -26,20 +27,34 @@ def main() -> None:
     folders, sys.stdin = sys.stdin, io.StringIO()
     for line in folders:
         torch.manual_seed(0)
-        try:
-            told = {"error": None, **described(SentenceTransformer(line.rstrip("\n"), device="cpu"))}
-        except Exception as error:  # noqa: BLE001 - any refusal is one
-            told = {"error": f"{type(error).__name__}: {error}"[:500]}
-        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.write(json.dumps(built(line.rstrip("\n"))) + "\n")
         sys.stdout.flush()
 
 
-def described(model: SentenceTransformer) -> dict[str, Any]:
+def built(folder: str) -> dict[str, Any]:
+    """What comes of a folder, as far as it goes."""
+    try:
+        model = SentenceTransformer(folder, device="cpu")
+    except Exception as error:  # noqa: BLE001 - any refusal is one
+        return {"error": shown(error)}
+    try:
+        vector = model.encode(TEXT, show_progress_bar=False)
+    except Exception as error:  # noqa: BLE001 - any failure is one
+        return {"error": None, "encoding_error": shown(error)}
+    return {"error": None, "encoding_error": None, **described(model, vector)}
+
+
+def shown(error: Exception) -> str:
+    """An exception, in short."""
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def described(model: SentenceTransformer, vector: Any) -> dict[str, Any]:
     """What the model does with a text."""
     modules = list(model.children())
-    vector = model.encode(TEXT, show_progress_bar=False)
+    cut = model.truncate_dim
     poolings = [module for module in modules if type(module).__name__ == "Pooling"]
-    prompts = {name: text for name, text in model.prompts.items() if text}
+    prompts = {name: text for name, text in model.prompts.items() if text and isinstance(text, str)}
     default = model.default_prompt_name
     return {
         "pooling": modes_of(poolings[-1]) if poolings else None,
@@ -51,7 +66,7 @@ def described(model: SentenceTransformer) -> dict[str, Any]:
         "prompts": prompts,
         "default_prompt": default if default in prompts else None,
         "dimension": int(vector.shape[-1]),
-        "truncate_dim": model.truncate_dim,
+        "truncate_dim": cut if cut is None or cut >= 0 else int(vector.shape[-1]),
         "similarity": model.similarity_fn_name,
         "padding_side": getattr(model.tokenizer, "padding_side", None),
         "modules": [type(module).__name__ for module in modules],
@@ -80,8 +95,9 @@ def length_of(model: SentenceTransformer) -> int | None:
     """Tokens at which a long text is cut, as it comes out; None if it is not."""
     if model.max_seq_length is None or math.isinf(model.max_seq_length) or model.max_seq_length > NO_LIMIT:
         return None
-    tokens = model.preprocess(["word " * (model.max_seq_length + 10)])["input_ids"]
-    return int(tokens.shape[-1])
+    n_words = int(model.max_seq_length) + 10
+    tokens = model.preprocess(["word " * n_words])["input_ids"].shape[-1]
+    return None if tokens >= n_words else int(tokens)
 
 
 def is_lowercasing(model: SentenceTransformer) -> bool:

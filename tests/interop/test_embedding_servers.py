@@ -180,7 +180,7 @@ def test_infinity_is_probed(infinity: str, embed: Embed) -> None:
     assert probed.server is not None
     assert probed.server.model_id == "minilm"
     snapshot = Snapshot(source="memory", repo_id="sentence-transformers/all-MiniLM-L6-v2", files={})
-    assert check_server(probed.server, snapshot) == ()
+    assert check_server(probed.server, snapshot).compared == ()
 
 
 def test_infinity_lists_its_model(infinity: str) -> None:

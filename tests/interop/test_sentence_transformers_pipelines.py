@@ -61,6 +61,26 @@ def change(name: str, /, **fields: Any) -> Edit:
     return edit
 
 
+def write(name: str, /, **fields: Any) -> Edit:
+    """Set fields of a document; None is written as null."""
+
+    def edit(folder: Path) -> None:
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | fields), encoding="utf-8")
+
+    return edit
+
+
+def named(*names: str) -> Edit:
+    """The modules that there are, under these names."""
+
+    def edit(folder: Path) -> None:
+        entries = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        put(modules=[{**entry, "name": name} for entry, name in zip(entries, names, strict=True)])(folder)
+
+    return edit
+
+
 def every(*edits: Edit) -> Edit:
     """One edit after the other."""
 
@@ -130,6 +150,41 @@ def layer_norm(folder: str) -> Edit:
             {"norm.weight": torch.full((SIZE,), 2.0), "norm.bias": torch.zeros(SIZE)},
             root / folder / "model.safetensors",
         )
+
+    return edit
+
+
+def lstm(folder: str) -> Edit:
+    """An LSTM with weights, and the Pooling after it."""
+    made = torch.nn.LSTM(SIZE, 8, 1, bidirectional=True)
+
+    def edit(root: Path) -> None:
+        put(**{f"{folder}__lstm_config": {"word_embedding_dimension": SIZE, "hidden_dim": 8}})(root)
+        pooling("mean_tokens", folder="2_Pooling")(root)
+        weights = {f"encoder.{name}": value.clone() for name, value in made.state_dict().items()}
+        save_file(weights, root / folder / "model.safetensors")
+
+    return edit
+
+
+def words(**settings: Any) -> Edit:
+    """WordEmbeddings of five words."""
+    home = f"{OLD}.tokenizer.WhitespaceTokenizer.WhitespaceTokenizer"
+    known = {"vocab": ["vectors", "came", "out", "wrong", "word"], "stop_words": [], "do_lower_case": True}
+
+    def edit(root: Path) -> None:
+        put(
+            **{
+                "0_WordEmbeddings__wordembedding_config": {
+                    "tokenizer_class": home,
+                    "update_embeddings": False,
+                    **settings,
+                },
+                "0_WordEmbeddings__whitespacetokenizer_config": known,
+            }
+        )(root)
+        table = torch.randn(5, SIZE, generator=torch.manual_seed(3))
+        save_file({"emb_layer.weight": table}, root / "0_WordEmbeddings" / "model.safetensors")
 
     return edit
 
@@ -302,15 +357,167 @@ EDITS: dict[str, Edit] = {
     "cut at more than there is": change("config_sentence_transformers", truncate_dim=1000),
     "no config_sentence_transformers.json": put(config_sentence_transformers=None),
     "another kind of model": change("config_sentence_transformers", model_type="SparseEncoder"),
+    "prompts that are null": write("config_sentence_transformers", prompts=None),
+    "a prompt that is a number": change("config_sentence_transformers", prompts={"query": 5}),
+    "another prompt that is a number": change("config_sentence_transformers", prompts={"x": 5}),
+    "a prompt that is an array": change("config_sentence_transformers", prompts={"query": ["a", "b"]}),
+    "a prompt that is null": change("config_sentence_transformers", prompts={"query": None}),
+    "default prompt that is an array": change(
+        "config_sentence_transformers", prompts={"x": ["a"]}, default_prompt_name="x"
+    ),
+    "default prompt without a name": change("config_sentence_transformers", default_prompt_name=""),
+    "default prompt by a number": change("config_sentence_transformers", default_prompt_name=5),
+    "cut at a text": change("config_sentence_transformers", truncate_dim="8"),
+    "cut at a fraction": change("config_sentence_transformers", truncate_dim=8.0),
+    "cut at nothing": change("config_sentence_transformers", truncate_dim=0),
+    "cut at false": change("config_sentence_transformers", truncate_dim=False),
+    "cut at true": change("config_sentence_transformers", truncate_dim=True),
+    "cut from the end": change("config_sentence_transformers", truncate_dim=-1),
+    "cut from the end, all of it": change("config_sentence_transformers", truncate_dim=-400),
+    "no Pooling": old_modules("Transformer"),
+    "no Pooling, and Normalize": old_modules("Transformer", "Normalize"),
+    "Pooling alone": modules(f"{OLD}.Pooling"),
+    "Pooling first": every(old_modules("Pooling", "Transformer"), pooling("mean_tokens", folder="0_Pooling")),
+    "Normalize before the Transformer": every(
+        old_modules("Normalize", "Transformer", "Pooling"), pooling("mean_tokens", folder="2_Pooling")
+    ),
+    "Dropout before Pooling": every(
+        old_modules("Transformer", "Dropout", "Pooling"),
+        put(**{"1_Dropout__config": {"dropout": 0.5}}),
+        pooling("mean_tokens", folder="2_Pooling"),
+    ),
+    "Dense before Pooling": every(
+        old_modules("Transformer", "Dense", "Pooling"),
+        dense("1_Dense", SIZE, 64),
+        pooling("mean_tokens", folder="2_Pooling"),
+    ),
+    "Dense of something that nobody makes": every(
+        old_modules("Transformer", "Pooling", "Dense"), dense("2_Dense", SIZE, 64, module_input_name="foo")
+    ),
+    "Dense for another width": every(
+        old_modules("Transformer", "Pooling", "Dense"),
+        new_pooling(pooling_mode=["mean", "cls"]),
+        dense("2_Dense", SIZE, 64),
+    ),
+    "Pooling in the place of the Transformer": named("0", "0", "2"),
+    "Normalize in the place of Pooling": named("0", "1", "1"),
+    "LSTM of tokens": every(old_modules("Transformer", "LSTM", "Pooling"), lstm("1_LSTM")),
+    "LayerNorm before Pooling": every(
+        old_modules("Transformer", "LayerNorm", "Pooling"),
+        layer_norm("1_LayerNorm"),
+        pooling("mean_tokens", folder="2_Pooling"),
+    ),
+    "StaticEmbedding and Pooling": every(
+        old_modules("StaticEmbedding", "Pooling"), static("0_StaticEmbedding")
+    ),
+    "no mode in the array": new_pooling(pooling_mode=[]),
+    "an array in an array": new_pooling(pooling_mode=[["mean"]]),
+    "two modes in an array in an array": new_pooling(pooling_mode=[["mean", "cls"]]),
+    "two arrays of modes": new_pooling(pooling_mode=[["mean"], ["cls"]]),
+    "modes as keys": new_pooling(pooling_mode={"max": 1}),
+    "mode that is null": write("1_Pooling/config", embedding_dimension=SIZE, pooling_mode=None),
+    "width of Pooling that is null": write("1_Pooling/config", embedding_dimension=None),
+    "length as a text": change("sentence_bert_config", max_seq_length="128"),
+    "length with a fraction": change("sentence_bert_config", max_seq_length=128.5),
+    "length below nothing": change("sentence_bert_config", max_seq_length=-1),
+    "length of no number": change("sentence_bert_config", max_seq_length=float("nan")),
+    "length of nothing": change("sentence_bert_config", max_seq_length=0),
+    "length of one": change("sentence_bert_config", max_seq_length=1),
+    "length of two": change("sentence_bert_config", max_seq_length=2),
+    "endless length": change("sentence_bert_config", max_seq_length=1e30),
+    "infinite length": change("sentence_bert_config", max_seq_length=float("inf")),
+    "length beyond 64 bits": change("sentence_bert_config", max_seq_length=2**64),
+    **{
+        f"length of the tokenizer, {name}": every(
+            put(sentence_bert_config=None), change("tokenizer_config", model_max_length=value)
+        )
+        for name, value in {
+            "a text": "77",
+            "a fraction": 77.0,
+            "a large fraction": 600.0,
+            "below nothing": -5,
+            "nothing": 0,
+            "an array": [],
+            "no number": float("nan"),
+            "infinite": float("inf"),
+        }.items()
+    },
+    "length of the tokenizer, a text that is not read": change("tokenizer_config", model_max_length="77"),
+    "length of the tokenizer by its former name": every(
+        put(sentence_bert_config=None), change("tokenizer_config", model_max_length=None, max_len=66)
+    ),
+    "length of the tokenizer by both names": every(
+        put(sentence_bert_config=None), change("tokenizer_config", max_len=66)
+    ),
+    "length as an argument that is a text": change(
+        "sentence_bert_config", tokenizer_args={"model_max_length": "40"}
+    ),
+    "length as an argument that is null": change(
+        "sentence_bert_config", tokenizer_args={"model_max_length": None}
+    ),
+    **{
+        f"{name} of the tokenizer, {value!r}": write("tokenizer_config", **{name: value})
+        for name, values in {
+            "do_lower_case": (None, "false", 0),
+            "strip_accents": (None, 1),
+            "tokenize_chinese_chars": (None, "x"),
+            "padding_side": ("middle", None),
+            "truncation_side": ("middle", None),
+        }.items()
+        for value in values
+    },
+    "casing as an argument of the tokenizer": change(
+        "sentence_bert_config", tokenizer_args={"do_lower_case": 1}
+    ),
+    "casing that no tokenizer of the kind reads": write(
+        "tokenizer_config", do_lower_case="x", tokenizer_class="PreTrainedTokenizerFast"
+    ),
+    "tokenizer settings in an array": put(tokenizer_config=[]),
+    **{
+        f"settings of the Transformer, {value!r}": put(sentence_bert_config=value)
+        for value in ([], "", 0, False, {}, [1])
+    },
+    "settings of the Transformer under the next name": put(
+        sentence_bert_config=[], sentence_roberta_config={"max_seq_length": 48}
+    ),
+    "settings of Normalize in an array": put(**{"2_Normalize__config": []}),
+    "Router with folders of any name": every(
+        router({"query": ["q-T"], "document": ["q-T"]}, {"q-T": f"{NEW}.StaticEmbedding"}),
+        static("0_Router/q-T"),
+    ),
+    "Asym with folders of any name": every(
+        old_modules("Transformer", "Pooling", "Asym"),
+        put(
+            **{
+                "2_Asym__config": {
+                    "types": {"q-0": f"{OLD}.Dense", "d-0": f"{OLD}.Dense"},
+                    "structure": {"q": ["q-0"], "d": ["d-0"]},
+                    "parameters": {"allow_empty_key": True},
+                }
+            }
+        ),
+        dense("2_Asym/q-0", SIZE, 64),
+        dense("2_Asym/d-0", SIZE, 64),
+    ),
+    "words": every(old_modules("WordEmbeddings", "Pooling"), words(max_seq_length=100)),
+    "words, a length with a fraction": every(
+        old_modules("WordEmbeddings", "Pooling"), words(max_seq_length=1.5)
+    ),
 }
 FIELDS = tuple(
-    field.name for field in attrs.fields(EmbeddingPipeline) if field.name not in {"truncates", "notes"}
+    field.name
+    for field in attrs.fields(EmbeddingPipeline)
+    if field.name not in {"truncates", "failure", "notes"}
 )
 """What is compared: everything but what has no counterpart in the program."""
 NOT_COMPARED = {
     "StaticEmbedding": ("pooling", "lowercase", "padding_side"),
     "StaticEmbedding as model2vec names it": ("pooling", "lowercase", "padding_side"),
     "Router, the same module on both routes": ("pooling", "lowercase", "padding_side"),
+    "Router with folders of any name": ("pooling", "lowercase", "padding_side"),
+    "Asym with folders of any name": ("dense", "modules"),
+    "casing that no tokenizer of the kind reads": ("lowercase", "padding_side"),
+    "words": ("lowercase", "padding_side"),
 }
 """Fields that the program does not tell, or that `tokenizer.json` alone decides, which is not read."""
 
@@ -366,6 +573,12 @@ def test_what_is_read_is_what_is_built(name: str, seen: Mapping[str, Seen]) -> N
     if predicted.pipeline is None:
         assert predicted.outcome is Outcome.REFUSED
         return
+    failed = observed.get("encoding_error")
+    assert bool(predicted.pipeline.failure) is (failed is not None), failed
+    assert predicted.pipeline.failure in " ".join(predicted.reasons)
+    if failed is not None:
+        return
+    assert predicted.outcome is not Outcome.UNKNOWN, predicted.reasons
     read = to_jsonable(predicted.pipeline)
     for layer in read["dense"]:
         layer.pop("path")

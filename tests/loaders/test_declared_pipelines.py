@@ -8,6 +8,7 @@ what cannot be told.
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,16 +16,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embaudit import predict_load
 from embaudit.loaders import ask_loader, declared_pipeline, parse_loader
 from embaudit.loaders.sentence_transformers import ERAS, SentenceTransformersEra
-from embaudit.loaders.tokenizers import declared_tokenizer
+from embaudit.loaders.tokenizers import MaxLength, declared_tokenizer
 from embaudit.model.checkpoint import CheckpointFormat
 from embaudit.model.declaration import Declaration
 from embaudit.model.embedding_pipeline import DenseLayer, EmbeddingPipeline, PoolingMode
 from embaudit.model.facts import Facts, Loads
+from embaudit.model.prediction import LoadPrediction, Outcome
 from embaudit.model.repository import Repository
 from embaudit.rules import RULES, ask_rules
 from embaudit.testing.facts import make_checkpoint, make_snapshot, make_tensor
+from embaudit.testing.module_repositories import build_repository, write
 
 FORMER = "sentence_transformers.models"
 POOLING = "1_Pooling/config.json"
@@ -159,21 +163,123 @@ def test_what_differs_between_releases(
     assert {name: getattr(pipeline, name) for name in expected} == expected
 
 
+NO_MODE = {POOLING: {"word_embedding_dimension": 4, "pooling_mode_mean_tokens": False}}
+NORMALIZE_FIRST = {MODULES: modules("Transformer", "2_Normalize", "1_Pooling")}
+FLAG_OF_TEXT = {POOLING: {"word_embedding_dimension": 32, "pooling_mode_cls_token": "false"}}
+NESTED = {POOLING: {"embedding_dimension": 32, "pooling_mode": [["mean"]]}}
+SETTINGS = "sentence_bert_config.json"
+
+
 @pytest.mark.parametrize(
     ("changed", "version", "fails"),
     [
-        ({POOLING: {"word_embedding_dimension": 4, "pooling_mode_mean_tokens": False}}, "5.3.0", True),
-        ({POOLING: {"word_embedding_dimension": 4, "pooling_mode_mean_tokens": False}}, "5.4.0", False),
-        ({MODULES: modules("Transformer", "2_Normalize", "1_Pooling")}, "5.3.0", True),
-        ({MODULES: modules("Transformer", "2_Normalize", "1_Pooling")}, "5.4.0", False),
+        pytest.param(NO_MODE, "5.3.0", True, id="no mode, before"),
+        pytest.param(NO_MODE, "5.4.0", False, id="no mode, since"),
+        pytest.param(NORMALIZE_FIRST, "5.3.0", True, id="Normalize first, before"),
+        pytest.param(NORMALIZE_FIRST, "5.4.0", False, id="Normalize first, since"),
+        pytest.param({CONFIG: {"truncate_dim": "2"}}, "5.3.0", False, id="cut at a text, before"),
+        pytest.param({CONFIG: {"truncate_dim": "2"}}, "5.4.0", True, id="cut at a text, since"),
+        pytest.param({SETTINGS: {"max_seq_length": 1e30}}, "5.3.0", True, id="endless, before"),
+        pytest.param({SETTINGS: {"max_seq_length": 1e30}}, "5.4.0", False, id="endless, since"),
+        pytest.param({SETTINGS: {"max_seq_length": "9"}}, "2.2.2", True, id="length as a text"),
+        pytest.param(
+            {SETTINGS: {"max_seq_length": 9, "tokenizer_args": {"model_max_length": "7"}}},
+            "5.3.0",
+            False,
+            id="another length as a text, before",
+        ),
+        pytest.param(
+            {SETTINGS: {"max_seq_length": 9, "tokenizer_args": {"model_max_length": "7"}}},
+            "5.4.0",
+            True,
+            id="another length as a text, since",
+        ),
+        pytest.param({MODULES: modules("Transformer")}, "2.2.2", True, id="no Pooling"),
+        pytest.param({MODULES: modules("1_Pooling")}, "2.2.2", True, id="no Transformer"),
+        pytest.param(
+            {CONFIG: {"prompts": {"x": 5}, "default_prompt_name": "x"}}, "2.2.2", False, id="prompt, before"
+        ),
+        pytest.param(
+            {CONFIG: {"prompts": {"x": 5}, "default_prompt_name": "x"}}, "2.7.0", True, id="prompt, since"
+        ),
     ],
-    ids=["no mode, before", "no mode, since", "Normalize first, before", "Normalize first, since"],
 )
-def test_where_encoding_fails_a_note_says_so(
+def test_where_encoding_fails_the_pipeline_says_so(
     changed: Mapping[str, Any], version: str, *, fails: bool
 ) -> None:
-    """Modules that load and cannot encode are told of, in the releases of which that is so."""
-    assert any("ends in an error" in note for note in read(changed, version).notes) is fails
+    """What loads and cannot encode is told of, in the releases of which that was seen."""
+    made = read(changed, version)
+
+    assert bool(made.failure) is fails
+    assert not fails or made.failure in made.notes
+
+
+@pytest.mark.parametrize(
+    ("changed", "version", "refused"),
+    [
+        pytest.param({CONFIG: {"prompts": None}}, "3.4.1", False, id="null, before"),
+        pytest.param({CONFIG: {"prompts": None}}, "5.0.0", True, id="null, since"),
+        pytest.param({CONFIG: {"prompts": 5}}, "2.7.0", True, id="a number"),
+        pytest.param({CONFIG: {"prompts": {"query": 5}}}, "3.4.1", False, id="query a number, before"),
+        pytest.param({CONFIG: {"prompts": {"query": 5}}}, "5.0.0", True, id="query a number, since"),
+        pytest.param({CONFIG: {"prompts": {"query": None}}}, "5.3.0", True, id="query null, before"),
+        pytest.param({CONFIG: {"prompts": {"query": None}}}, "5.4.0", False, id="query null, since"),
+        pytest.param({CONFIG: {"default_prompt_name": ""}}, "2.7.0", True, id="no name"),
+        pytest.param({SETTINGS: []}, "3.4.1", True, id="an empty array, before"),
+        pytest.param({SETTINGS: []}, "5.0.0", False, id="an empty array, since"),
+        pytest.param(NESTED, "5.4.0", False, id="nested"),
+        pytest.param(FLAG_OF_TEXT, "5.3.0", True, id="flag of text, before"),
+        pytest.param(FLAG_OF_TEXT, "5.4.0", False, id="flag of text, since"),
+        pytest.param({"tokenizer_config.json": {"padding_side": "x"}}, "2.7.0", True, id="side"),
+        pytest.param({"3_Normalize/config.json": []}, "5.7.0", False, id="Normalize, before"),
+        pytest.param({"3_Normalize/config.json": []}, "6.0.0", True, id="Normalize, since"),
+    ],
+)
+def test_what_is_refused_from_which_release_on(
+    changed: Mapping[str, Any], version: str, tmp_path: Path, *, refused: bool
+) -> None:
+    """Settings end a load in the releases of which that was seen, and not in those before or after."""
+    assert {load.outcome is Outcome.REFUSED for load in asked(changed, version, tmp_path).eras} == {refused}
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome"),
+    [("4.57.1", Outcome.UNKNOWN), ("5.23.0", Outcome.REFUSED)],
+    ids=["before", "since"],
+)
+def test_a_number_for_true(version: str, outcome: Outcome, tmp_path: Path) -> None:
+    """In transformers 5 no number may stand for true where a tokenizer is like BERT's; in 4 one might."""
+    changed = {"tokenizer_config.json": {**BASE["tokenizer_config.json"], "do_lower_case": 1}}
+    load = asked(changed, f"5.3.0 with transformers=={version}", tmp_path)
+
+    assert load.outcome is outcome
+
+
+def asked(changed: Mapping[str, Any], version: str, home: Path) -> LoadPrediction:
+    """What a release does with a small repository that has weights."""
+    build_repository("whole", home / "model")
+    for path, document in changed.items():
+        write(home / "model" / path, document)
+    return predict_load(home / "model", f"sentence-transformers=={version}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"), [(0, 0), (-1, 3), (-9, 0), (True, 1), (False, 0), (3, 3), (9, 4), (10**30, 4)], ids=str
+)
+def test_vectors_are_cut_as_python_slices(asked: int, left: int) -> None:
+    """`truncate_dim` leaves of four components what a slice of python leaves."""
+    assert len(range(4)[:asked]) == left
+    assert read({CONFIG: {"truncate_dim": asked}}).dimension == left
+
+
+@given(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3))
+def test_lengths_that_fail_have_no_tokens(value: Any) -> None:
+    """A length either fails, or cuts at a positive number of tokens, or cuts nothing."""
+    made = MaxLength(value)
+
+    assert made.tokens is None or (made.tokens > 1 and made.tokens == value)
+    assert not (made.fails and made.tokens is not None)
+    assert made.fails or value is None or isinstance(value, int) or value > 1e20
 
 
 @pytest.mark.parametrize(

@@ -1955,6 +1955,24 @@ CASES = (
     ),
     Case("EMB307", "cut as declared", piped(documents=CUT, normalize=False, truncate_dim=2, dimension=2)),
     Case(
+        "EMB307",
+        "whole vectors where nothing is left",
+        piped(documents={PROMPTS: {"truncate_dim": 0}}, normalize=False),
+        ((E, PROMPTS),),
+    ),
+    Case(
+        "EMB308",
+        "no vector of a text",
+        (pooling_with(pipeline(pooling=(), failure="Encoding ends in an error.")),),
+        ((E, MODULES),),
+    ),
+    Case("EMB308", "a vector of a text", (pooling_with(pipeline()),)),
+    Case(
+        "EMB308",
+        "refused before that",
+        (make_prediction(make_load(Outcome.REFUSED, loader="server", versions="==1")),),
+    ),
+    Case(
         "EMB310",
         "two modes, of which one reader takes one",
         settings({POOLING: {**POOLING_SETTINGS, "pooling_mode_cls_token": True}}),
@@ -2029,6 +2047,32 @@ CASES = (
         ((W, MODULES),),
     ),
     Case("EMB314", "an argument is missing", settings({POOLING: {}}), ((W, MODULES),)),
+    Case(
+        "EMB314",
+        "a tokenizer that is not made",
+        settings({"tokenizer_config.json": {"padding_side": "middle"}}),
+        ((W, MODULES),),
+    ),
+    Case("EMB314", "prompts that are null", settings({PROMPTS: {"prompts": None}}), ((W, MODULES),)),
+    Case("EMB314", "an empty array of settings", settings({LENGTHS: ()})),
+    *(
+        Case(
+            "EMB315",
+            f"cut at {asked}",
+            settings({PROMPTS: {"truncate_dim": asked}}),
+            ((E, f"{PROMPTS}: truncate_dim"),),
+        )
+        for asked in (0, -1, True, False)
+    ),
+    *(
+        Case("EMB315", f"cut at {asked!r}", settings({PROMPTS: {"truncate_dim": asked}}))
+        for asked in (1, 2, None, "0", 0.0)
+    ),
+    Case(
+        "EMB315",
+        "settings that are refused",
+        settings({PROMPTS: {"truncate_dim": 0}, POOLING: {}}),
+    ),
     Case(
         "EMB314",
         "a default prompt that is none",

@@ -24,6 +24,9 @@ _ENDS: Mapping[Wire, str] = {Wire.TEI: "/embed", Wire.OPENAI: "/embeddings"}
 OPENAI_PATH = "/v1"
 """Where OpenAI's own paths begin."""
 
+_PRINTABLE = frozenset(map(chr, range(0x21, 0x7F)))
+"""What may stand before the query, which alone is not sent as it is written."""
+
 _FLAGS = {"true": True, "false": False}
 
 
@@ -74,6 +77,8 @@ def parse_address(text: str) -> Address:
         raise UsageError(f"that is no address of an embedding server; write {EXAMPLES}")
     if "@" in parts.netloc:
         raise UsageError("an address must not hold a user name or a password; give the key as api_key")
+    if not _PRINTABLE.issuperset(text.partition("?")[0]):
+        raise UsageError("the host and the path of an address hold no blanks, and no characters beyond ASCII")
     path = parts.path.rstrip("/")
     wire = Wire(protocol) if protocol else _wire_of(path)
     return Address(

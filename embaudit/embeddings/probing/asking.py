@@ -1,6 +1,6 @@
 """One question to an embedding server and its JSON answer, within bounds of time and size.
 
-Knows HTTP, waiting and secrets; what is asked and answered is somebody else's. The standard library's client
+Knows HTTP and waiting; what is asked and answered is somebody else's. The standard library's client
 is used, not huggingface_hub's session: that one is for the hub, carries its credentials, and refuses to work
 where the hub is switched off, as it should be on a machine that serves models.
 
@@ -14,11 +14,14 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
+from embaudit.embeddings.probing.proxies import proxy_for
+from embaudit.embeddings.probing.redacting import Secret
 from embaudit.errors import FormatError, SourceError, UnavailableError
 from embaudit.formats.documents import decode_json
 from embaudit.model.limits import KIB, MIB
@@ -42,6 +45,15 @@ meanwhile; what it then sends, a few hundred KB, comes from a machine nearby."""
 ANSWER_BYTES = 16 * MIB
 """Bytes of one answer. A batch of 32 vectors of 8,192 numbers of 22 characters takes 6 MB."""
 
+INFO_BYTES = MIB
+"""Bytes of what a server says of itself: a few KB, and with a list of thousands of models a few hundred."""
+
+MOST_NUMBERS = 2**20
+"""Numbers of one answer: 32 vectors of 32,768. They are counted before they are decoded, by their commas."""
+
+MOST_PARTS = 2**16
+"""Arrays and objects of one answer: one or two for each text. They are counted before they are decoded."""
+
 REFUSAL_BYTES = 4 * KIB
 """Bytes of the body of a refusal that are looked at: it is a sentence."""
 
@@ -58,6 +70,7 @@ _DEPTH = 32
 _FIRST_REFUSAL, _FIRST_REDIRECT = 400, 300
 _OK = 200
 _MOST_DIGITS = 18
+_MOST_HEADER = 40
 
 
 class RefusalError(SourceError):
@@ -106,21 +119,28 @@ class Asker:
         base: `http://host:port/path`, without a slash at the end.
         api_key: Sent as `Authorization: Bearer`, if there is one.
         patience: How much waiting a request is worth.
+
+    Attributes:
+        secret: What leaves the key out of what is told.
     """
 
     def __init__(self, base: str, api_key: str | None, patience: Patience) -> None:
+        self.secret = Secret(api_key)
         self._base = base
         self._key = api_key
         self._patience = patience
-        self._opener = urllib.request.build_opener(_NoRedirects())
+        proxy = proxy_for(base)
+        self._over = "" if proxy is None else f" over the proxy {shown(proxy.name)}"
+        proxies = {} if proxy is None else {urlsplit(base).scheme: proxy.address}
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NoRedirects())
         self._never = threading.Event()
 
     def __repr__(self) -> str:
-        return f"Asker({self._base!r})"
+        return self.secret.in_message(f"Asker({self._base!r})")
 
     def address_of(self, path: str) -> str:
-        """The whole address of a path, for messages."""
-        return f"{self._base}{path}"
+        """The whole address of a path, and over which proxy it is asked, for messages."""
+        return f"{self._base}{path}{self._over}"
 
     def get(self, path: str) -> Any:
         """The JSON that is at a path; errors as `post`."""
@@ -138,22 +158,28 @@ class Asker:
 
     def _asked(self, path: str, body: bytes | None) -> Any:
         where = self.address_of(path)
-        answer = self._answer(where, body)
+        answer = self._answer(path, body)
         if answer.status != _OK:
             raise self._refusal(where, answer)
+        _check_amount(answer.body, where)
         try:
             return decode_json(answer.body, max_depth=_DEPTH)
         except FormatError as error:
-            kind = answer.headers.get("content-type", "no type")
-            problem = f"the answer is not what it should be ({shown(kind[:40])}): {error.problem}"
+            kind = self._header(answer.headers.get("content-type", "no type"))
+            problem = f"the answer is not what it should be ({kind}): {error.problem}"
             raise FormatError(problem, f"{where}: {error.where}" if error.where else where) from error
 
-    def _answer(self, where: str, body: bytes | None) -> Answer:
+    def _header(self, value: str) -> str:
+        """A header of an answer, as a message may repeat it."""
+        return shown(self.secret.in_message(value)[:_MOST_HEADER])
+
+    def _answer(self, path: str, body: bytes | None) -> Answer:
         """The answer, after as many attempts as it takes."""
+        where = self.address_of(path)
         persistence = Persistence(self._patience, self._never)
         while True:
             with persistence.attempt():
-                outcome = self._attempt(where, body)
+                outcome = self._attempt(path, body)
             if isinstance(outcome, Answer) and outcome.status not in ASKED_AGAIN:
                 return outcome
             given_up = persistence.wait_after(_trouble(outcome))
@@ -163,18 +189,18 @@ class Asker:
                 return outcome
             raise UnavailableError(f"{where}: {outcome.reason}")
 
-    def _attempt(self, where: str, body: bytes | None) -> Answer | Trouble:
+    def _attempt(self, path: str, body: bytes | None) -> Answer | Trouble:
         try:
             return run_within(
-                self._patience.pace, lambda progress: self._exchange(where, body, progress), self._never
+                self._patience.pace, lambda progress: self._exchange(path, body, progress), self._never
             )
         except SlowError as error:
             return Trouble(reason=str(error), lasting=True)
         except (OSError, HTTPException, ValueError) as error:
             return Trouble(reason=_reason(error), lasting=True)
 
-    def _exchange(self, where: str, body: bytes | None, progress: Progress) -> Answer:
-        request = urllib.request.Request(where, data=body, headers=self._headers(body))  # noqa: S310 - http(s) only, see addresses
+    def _exchange(self, path: str, body: bytes | None, progress: Progress) -> Answer:
+        request = urllib.request.Request(f"{self._base}{path}", data=body, headers=self._headers(body))  # noqa: S310 - http(s) only, see addresses
         try:
             response = self._opener.open(request, timeout=self._patience.read_seconds)
         except urllib.error.HTTPError as error:
@@ -182,11 +208,14 @@ class Asker:
                 beginning = error.read(REFUSAL_BYTES)
                 return Answer(status=error.code, headers=_lower(error.headers), body=beginning)
         with response:
-            return Answer(
-                status=response.status,
-                headers=_lower(response.headers),
-                body=_body(response, where, progress),
-            )
+            headers = _lower(response.headers)
+            encoding = headers.get("content-encoding", "identity").strip()
+            if encoding.lower() != "identity":
+                problem = f"the answer is compressed ({self._header(encoding)}), which was not asked for"
+                raise UnavailableError(f"{self.address_of(path)}: {problem}")
+            most = min(ANSWER_BYTES, INFO_BYTES) if body is None else ANSWER_BYTES
+            answered = _body(response, self.address_of(path), progress, most)
+            return Answer(status=response.status, headers=headers, body=answered)
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
         headers = {
@@ -202,41 +231,38 @@ class Asker:
 
     def _refusal(self, where: str, answer: Answer) -> RefusalError:
         words = self._words(answer)
-        if _FIRST_REDIRECT <= answer.status < _FIRST_REFUSAL:
-            words = "it redirects, which is not followed; give the server's own address"
         problem = f"{where}: the server answered {answer.status}"
         return RefusalError(f"{problem}: {words}" if words else problem, answer.status, words)
 
     def _words(self, answer: Answer) -> str:
         """What a refusal says, without the key, which some servers repeat."""
-        text = answer.body.decode("utf-8", "replace")
-        if self._key:
-            text = text.replace(self._key, "...")
-        return shown(_message(text)[:MOST_WORDS])
+        if answer.status < _FIRST_REDIRECT:
+            return f"an answer with vectors has the status {_OK}"
+        if answer.status < _FIRST_REFUSAL:
+            return "it redirects, which is not followed; give the server's own address"
+        message = _message(answer.body.decode("utf-8", "replace"))
+        whole = answer.headers.get("content-length", "") == str(len(answer.body))
+        return shown(self.secret.in_message(message, is_cut=not whole)[:MOST_WORDS])
 
 
 def _lower(headers: Any) -> dict[str, str]:
     return {str(name).lower(): str(value) for name, value in headers.items()}
 
 
-def _body(response: HTTPResponse, where: str, progress: Progress) -> bytes:
+def _body(response: HTTPResponse, where: str, progress: Progress, most_bytes: int) -> bytes:
     """The whole body, if it is not too large, too slow or cut off."""
     expected = _content_length(response)
-    if expected is not None and expected > ANSWER_BYTES:
-        raise _too_large(where)
+    too_large = UnavailableError(f"{where}: the answer has more than the {most_bytes:,} bytes it may have")
+    if expected is not None and expected > most_bytes:
+        raise too_large
     body = bytearray()
     while chunk := response.read1(_CHUNK_BYTES):
         progress.advance(len(chunk))
         body += chunk
-        if len(body) > ANSWER_BYTES:
-            raise _too_large(where)
+        if len(body) > most_bytes:
+            raise too_large
     if expected is not None and len(body) != expected:
         raise UnavailableError(f"{where}: the connection ended after {len(body)} of {expected} bytes")
-    encoding = response.headers.get("content-encoding", "identity")
-    if encoding.strip().lower() != "identity":
-        raise UnavailableError(
-            f"{where}: the answer is compressed ({shown(encoding[:40])}), which was not asked for"
-        )
     return bytes(body)
 
 
@@ -245,8 +271,15 @@ def _content_length(response: HTTPResponse) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
-def _too_large(where: str) -> UnavailableError:
-    return UnavailableError(f"{where}: the answer has more than the {ANSWER_BYTES:,} bytes it may have")
+def _check_amount(body: bytes, where: str) -> None:
+    """Hold an answer against what a batch of vectors may have, before memory is taken for it."""
+    for marks, most, things in (
+        ((b",",), MOST_NUMBERS, "numbers"),
+        ((b"[", b"{"), MOST_PARTS, "arrays and objects"),
+    ):
+        if sum(map(body.count, marks)) > most:
+            problem = f"the answer has more than {most:,} {things}, too many for a vector for each text"
+            raise UnavailableError(f"{where}: {problem}")
 
 
 def _trouble(outcome: Answer | Trouble) -> Trouble:
@@ -259,6 +292,7 @@ def _trouble(outcome: Answer | Trouble) -> Trouble:
 
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (InvalidURL, "the address, or that of the proxy, cannot be used"),
     (ssl.SSLCertVerificationError, "the server's certificate could not be verified"),
     (ssl.SSLError, "the secure connection failed"),
     (socket.gaierror, "the name of the host could not be resolved"),
@@ -269,9 +303,15 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
+_TUNNEL = "Tunnel connection failed"
+"""How `http.client` says that a proxy refuses to connect to an `https` address."""
+
+
 def _reason(error: BaseException) -> str:
     """In our own words: the library's may hold the address and the key."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if _TUNNEL in str(cause):
+        return "the proxy does not let the connection through"
     for kind, reason in _REASONS:
         if isinstance(cause, kind):
             return reason

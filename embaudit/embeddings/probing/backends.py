@@ -4,20 +4,26 @@ A backend takes texts, at most a batch of them, and gives one vector for each, o
 held to that: as many vectors as texts, all of one length, finite, none of zeros.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import attrs
 import numpy as np
 
-from embaudit.embeddings.accepting import accept
+from embaudit.embeddings.accepting import accept, problem_of
 from embaudit.embeddings.measuring import Matrix
 from embaudit.errors import EmbauditError, SourceError, UsageError
 from embaudit.model.probe import ServerInfo
 from embaudit.model.words import plural
+from embaudit.sources.base import shown
 
 _EVERYTHING = 10_000
 """Texts of one call of a function: it makes its own batches."""
+MOST_WORDS = 300
+"""Characters of a backend's own words that a message repeats."""
+_OTHER_METHODS = ("embed_documents", "get_text_embedding_batch", "embed")
+"""Methods of others that take a list of texts and give vectors: those of LangChain, LlamaIndex, fastembed."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -70,7 +76,8 @@ class FunctionBackend:
         except EmbauditError:
             raise
         except Exception as error:
-            raise SourceError(f"{self.name} failed: {type(error).__name__}: {error}") from error
+            words = shown(_words_of(error)[:MOST_WORDS])
+            raise SourceError(f"{self.name} failed: {type(error).__name__}: {words}") from error
 
 
 def local_backend(backend: Any) -> FunctionBackend:
@@ -84,10 +91,20 @@ def local_backend(backend: Any) -> FunctionBackend:
         return FunctionBackend(encode, f"{type(backend).__name__}.encode")
     if callable(backend):
         return FunctionBackend(backend, getattr(backend, "__name__", type(backend).__name__))
-    raise UsageError(
-        f"a backend of type {type(backend).__name__} cannot be asked; give a function of a list of texts, an "
-        "object with encode, or the address of a server"
+    method = next((name for name in _OTHER_METHODS if callable(getattr(backend, name, None))), None)
+    advice = (
+        "give a function of a list of texts, an object with encode, or the address of a server"
+        if method is None
+        else f"give its method {method}"
     )
+    raise UsageError(f"a backend of type {type(backend).__name__} cannot be asked; {advice}")
+
+
+def _words_of(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - somebody else's class, whose __str__ may do anything
+        return "an error that cannot be told"
 
 
 def vectors_from(backend: Backend, texts: Sequence[str]) -> Matrix:
@@ -130,6 +147,9 @@ def checked_rows(backend: Backend, vectors: Any, n_texts: int) -> Matrix:
     Raises:
         SourceError: If there is not.
     """
+    if isinstance(vectors, str | os.PathLike):
+        # A name of a file is something that only the caller may give.
+        raise SourceError(f"{backend.name}: the answer is a text, not vectors")
     try:
         rows = accept(vectors, "the answer").rows
     except EmbauditError as error:
@@ -137,8 +157,8 @@ def checked_rows(backend: Backend, vectors: Any, n_texts: int) -> Matrix:
     if len(rows) != n_texts:
         problem = f"{plural(len(rows), 'vector')} for {plural(n_texts, 'text')}"
         raise SourceError(f"{backend.name}: the answer has {problem}")
-    with np.errstate(over="ignore"):
-        single = rows.astype(np.float32)
-    if not np.isfinite(single).all():
+    with np.errstate(over="ignore", under="ignore"):
+        single = np.array(rows, np.float32)
+    if problem_of(single) is not None:
         raise SourceError(f"{backend.name}: the answer has numbers that float32 cannot hold")
     return single

@@ -6,7 +6,9 @@ the version of this layout, and `probe` with everything else as JSON. Any reader
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +18,7 @@ from safetensors.numpy import save as to_safetensors
 
 from embaudit.embeddings.accepting import problem_of
 from embaudit.embeddings.files import open_safetensors, read_tensor
-from embaudit.errors import FormatError, TargetError
+from embaudit.errors import FormatError, TargetError, UsageError
 from embaudit.formats.documents import parse_json
 from embaudit.formats.fields import (
     ARRAY,
@@ -27,23 +29,39 @@ from embaudit.formats.fields import (
     TEXT,
     expect,
     inside,
+    quoted,
     take,
     take_as,
     take_as_optional,
     take_optional,
 )
+from embaudit.model.dtypes import DType
 from embaudit.model.frozen import JSON
 from embaudit.model.limits import Limits
-from embaudit.model.probe import Behaviour, Observation, Probe, RefusedText, ServerInfo, Wire
+from embaudit.model.probe import (
+    COMPUTED_IN,
+    Behaviour,
+    Observation,
+    Probe,
+    RefusedText,
+    ServerInfo,
+    Wire,
+)
+from embaudit.version import VERSION
 
 LAYOUT = "probe 1"
 """Name and version of the layout, under the metadata's key `embaudit`."""
 
+_LAYOUTS = re.compile(r"probe [0-9]{1,9}")
+"""What this layout and those that come after it are called."""
 _TENSOR = "vectors"
 
 
 def save(probe: Probe, path: str | os.PathLike[str]) -> None:
     """As `embaudit.embeddings.save_probe`. The file is there whole, or not at all."""
+    target = _path_of(path)
+    if not isinstance(probe, Probe):
+        raise UsageError(f"the probe is of type {type(probe).__name__}, not a Probe")
     document = {
         "backend": probe.backend,
         "texts": list(probe.texts),
@@ -54,15 +72,16 @@ def save(probe: Probe, path: str | os.PathLike[str]) -> None:
                 "holds": each.holds,
                 "worst": each.worst,
                 "rows": list(each.rows),
+                "is_widespread": each.is_widespread,
             }
             for each in probe.observations
         ],
         "refused": [{"text": each.text, "reason": each.reason} for each in probe.refused],
         "server": None if probe.server is None else _server_document(probe.server),
+        "dtype": None if probe.dtype is None else probe.dtype.value,
     }
     metadata = {"embaudit": LAYOUT, "probe": json.dumps(document, ensure_ascii=False)}
     data = to_safetensors({_TENSOR: np.ascontiguousarray(probe.vectors, np.float32)}, metadata)
-    target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         beside.write_bytes(data)
@@ -71,6 +90,13 @@ def save(probe: Probe, path: str | os.PathLike[str]) -> None:
         with suppress(OSError):
             beside.unlink()
         raise TargetError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
+def _path_of(path: object) -> Path:
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise UsageError("the path of a probe must be a text, and the name of a file")
+    return Path(name)
 
 
 def _server_document(server: ServerInfo) -> dict[str, JSON]:
@@ -95,15 +121,26 @@ def _thawed(value: JSON) -> JSON:
 
 def load(path: str | os.PathLike[str], limits: Limits) -> Probe:
     """As `embaudit.embeddings.load_probe`."""
-    file = Path(path)
+    file = _path_of(path)
     with inside(str(file)):
         checkpoint = open_safetensors(file, limits)
-        if checkpoint.metadata.get("embaudit") != LAYOUT or set(checkpoint.tensors) != {_TENSOR}:
-            raise FormatError(f"is no probe that embaudit kept: the metadata does not say '{LAYOUT}'")
+        _check_layout(checkpoint.metadata.get("embaudit"))
+        if set(checkpoint.tensors) != {_TENSOR}:
+            raise FormatError(f"is no probe that embaudit kept: its only tensor must be '{_TENSOR}'")
         document = parse_json(take(checkpoint.metadata, "probe", TEXT).encode(), limits=limits)
         vectors = np.array(read_tensor(file, checkpoint.tensors[_TENSOR]), np.float32)
         with inside("probe"):
             return _probe_of(expect(document, cast("Any", OBJECT)), vectors)
+
+
+def _check_layout(layout: object) -> None:
+    if layout == LAYOUT:
+        return
+    if isinstance(layout, str) and _LAYOUTS.fullmatch(layout):
+        raise FormatError(
+            f"was kept by a newer embaudit, as '{layout}'; this one, {VERSION}, reads '{LAYOUT}'"
+        )
+    raise FormatError(f"is no probe that embaudit kept: the metadata does not say '{LAYOUT}'")
 
 
 def _probe_of(document: Mapping[str, JSON], vectors: "np.ndarray[Any, np.dtype[np.float32]]") -> Probe:
@@ -114,15 +151,41 @@ def _probe_of(document: Mapping[str, JSON], vectors: "np.ndarray[Any, np.dtype[n
     if len(vectors) != len(texts):
         raise FormatError(f"has {len(texts)} texts, and vectors of the shape {vectors.shape}", "texts")
     vectors.flags.writeable = False
+    observations = take_as(document, "observations", ARRAY, _observations)
+    _check_rows(observations, len(texts))
+    refused = take_as(document, "refused", ARRAY, _refused)
+    _check_once("texts", [*texts, *(each.text for each in refused)])
     return Probe(
         backend=take(document, "backend", TEXT),
         texts=texts,
         vectors=vectors,
         texts_version=take_optional(document, "texts_version", TEXT),
-        observations=take_as(document, "observations", ARRAY, _observations),
-        refused=take_as(document, "refused", ARRAY, _refused),
+        observations=observations,
+        refused=refused,
         server=take_as_optional(document, "server", OBJECT, _server),
+        dtype=take_as_optional(document, "dtype", TEXT, _dtype),
     )
+
+
+def _check_once(where: str, words: Sequence[str]) -> None:
+    twice = next((word for word, number in Counter(words).items() if number > 1), None)
+    if twice is not None:
+        raise FormatError(f"{quoted(twice)} stands twice", where)
+
+
+def _check_rows(observations: Sequence[Observation], n_texts: int) -> None:
+    _check_once("observations", [each.behaviour.value for each in observations])
+    for each in observations:
+        outside = [row for row in each.rows if not 0 <= row < n_texts]
+        if outside:
+            raise FormatError(f"{each.behaviour} names row {outside[0]} of {n_texts}", "observations")
+
+
+def _dtype(name: str) -> DType:
+    found = next((each for each in COMPUTED_IN if each == name), None)
+    if found is None:
+        raise FormatError(f"is none of {', '.join(COMPUTED_IN)}")
+    return found
 
 
 def _texts(items: Any) -> tuple[str, ...]:
@@ -142,6 +205,7 @@ def _observation(document: Mapping[str, JSON]) -> Observation:
         holds=take_optional(document, "holds", FLAG),
         worst=take_optional(document, "worst", NUMBER),
         rows=tuple(expect(row, INTEGER, "rows") for row in take(document, "rows", ARRAY)),
+        is_widespread=take_optional(document, "is_widespread", FLAG) or False,
     )
 
 

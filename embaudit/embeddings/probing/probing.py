@@ -14,10 +14,11 @@ from embaudit.embeddings.probing.backends import (
     local_backend,
     vectors_from,
 )
-from embaudit.embeddings.probing.observing import observe
+from embaudit.embeddings.probing.observing import known_dtype, observe
 from embaudit.embeddings.probing.texts import PROBE_TEXTS, PROBE_TEXTS_VERSION
 from embaudit.errors import SourceError, UsageError
-from embaudit.model.probe import Probe, RefusedText
+from embaudit.model.dtypes import DType
+from embaudit.model.probe import COMPUTED_IN, Probe, RefusedText
 from embaudit.sources.base import shown
 
 MOST_TEXTS = 10_000
@@ -25,28 +26,54 @@ MOST_TEXTS = 10_000
 
 
 def run_probe(
-    backend: Any, texts: Sequence[str], *, observing: bool, api_key: str | None, seconds: float | None
+    backend: Any,
+    texts: Sequence[str],
+    *,
+    observing: bool,
+    api_key: str | None,
+    seconds: float | None,
+    dtype: str | None,
 ) -> Probe:
     """As `embaudit.embeddings.probe`."""
     asked = _checked_texts(texts)
-    opened = _opened(backend, api_key, seconds)
-    vectors, refused = _first_answers(opened, asked)
-    rejected = {each.text for each in refused}
-    taken = tuple(text for text in asked if text not in rejected)
-    vectors.flags.writeable = False
-    return Probe(
-        backend=opened.name,
-        texts=taken,
-        vectors=vectors,
-        texts_version=PROBE_TEXTS_VERSION if asked == PROBE_TEXTS else None,
-        observations=observe(opened, taken, vectors) if observing else (),
-        refused=refused,
-        server=opened.info,
+    stated = _checked_dtype(dtype)
+    if not isinstance(backend, str):
+        return _probed(local_backend(backend), asked, stated, observing=observing)
+    if not is_address(backend):
+        raise UsageError(f"'{shown(backend[:80])}' is no address of a server; write {EXAMPLES}")
+    # Only here is there a network to ask over: what that takes comes in where it is used.
+    from embaudit.embeddings.probing.redacting import Secret  # noqa: PLC0415
+    from embaudit.embeddings.probing.servers import checked_key, open_server, patience_of  # noqa: PLC0415
+
+    key = checked_key(api_key)
+    patience = patience_of(seconds)
+    return Secret(key).guard(
+        lambda: _probed(open_server(backend, key, patience), asked, stated, observing=observing)
     )
 
 
-def _checked_texts(texts: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+def _probed(backend: Backend, asked: tuple[str, ...], dtype: DType | None, *, observing: bool) -> Probe:
+    vectors, refused = _first_answers(backend, asked)
+    rejected = {each.text for each in refused}
+    taken = tuple(text for text in asked if text not in rejected)
+    vectors.flags.writeable = False
+    known = known_dtype(dtype, backend.info, vectors)
+    return Probe(
+        backend=backend.name,
+        texts=taken,
+        vectors=vectors,
+        texts_version=PROBE_TEXTS_VERSION if asked == PROBE_TEXTS else None,
+        observations=observe(backend, taken, vectors, known) if observing else (),
+        refused=refused,
+        server=backend.info,
+        dtype=dtype,
+    )
+
+
+def _checked_texts(texts: object) -> tuple[str, ...]:
+    if not isinstance(texts, Sequence) or isinstance(texts, str):
+        raise UsageError("texts must be a sequence of strings")
+    if not all(isinstance(text, str) for text in texts):
         raise UsageError("texts must be a sequence of strings")
     if any(_is_broken(text) for text in texts):
         raise UsageError("a text holds half of a surrogate pair, which no server can be sent")
@@ -60,19 +87,17 @@ def _checked_texts(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _checked_dtype(dtype: str | None) -> DType | None:
+    if dtype is None:
+        return None
+    found = next((each for each in COMPUTED_IN if each == dtype), None)
+    if found is None:
+        raise UsageError(f"dtype must be one of {', '.join(COMPUTED_IN)}")
+    return found
+
+
 def _is_broken(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _opened(backend: Any, api_key: str | None, seconds: float | None) -> Backend:
-    if not isinstance(backend, str):
-        return local_backend(backend)
-    if not is_address(backend):
-        raise UsageError(f"'{shown(backend[:80])}' is no address of a server; write {EXAMPLES}")
-    # Only here is there a network to ask over: what that takes comes in where it is used.
-    from embaudit.embeddings.probing.servers import open_server, patience_of  # noqa: PLC0415
-
-    return open_server(backend, api_key, patience_of(seconds))
 
 
 def _first_answers(backend: Backend, texts: tuple[str, ...]) -> tuple[Matrix, tuple[RefusedText, ...]]:

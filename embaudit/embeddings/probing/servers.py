@@ -5,7 +5,7 @@ TEI: https://github.com/huggingface/text-embeddings-inference/blob/v1.7.0/docs/o
 llama.cpp and TEI itself follow it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -15,10 +15,12 @@ from embaudit.embeddings.measuring import Matrix
 from embaudit.embeddings.probing.addresses import EXAMPLES, OPENAI_PATH, Address, parse_address
 from embaudit.embeddings.probing.asking import SERVER_PATIENCE, Asker, RefusalError
 from embaudit.embeddings.probing.backends import Answered
-from embaudit.errors import FormatError, UsageError
-from embaudit.formats.fields import OBJECT, expect, inside
+from embaudit.embeddings.probing.redacting import Secret
+from embaudit.errors import FormatError, SourceError, UsageError
+from embaudit.formats.fields import NUMBER, OBJECT, expect, inside
 from embaudit.model.frozen import JSON
 from embaudit.model.probe import ServerInfo, Wire
+from embaudit.model.words import plural
 from embaudit.sources.base import shown
 from embaudit.sources.hub.patience import Patience
 
@@ -42,8 +44,9 @@ class TeiServer:
     wire = Wire.TEI
 
     def __init__(self, address: Address, asker: Asker) -> None:
-        self.name = f"TEI server at {address.base}"
-        info = _tei_info(expect(asker.get("/info"), OBJECT, "/info"))
+        self.name = asker.secret.in_message(f"TEI server at {address.base}")
+        said = asker.secret.in_value(expect(asker.get("/info"), OBJECT, "/info"))
+        info = _tei_info(expect(said, OBJECT))
         self.info: ServerInfo | None = info
         self.batch = min(BATCH, info.max_batch or BATCH)
         self._asker = asker
@@ -52,7 +55,8 @@ class TeiServer:
 
     def embed(self, texts: Sequence[str]) -> Answered:
         """The vectors of some texts, at most a batch; a refusal of these texts in the server's own words."""
-        return _embedded(self._asker, "/embed", {"inputs": list(texts), **self._options}, vectors_of)
+        request = {"inputs": list(texts), **self._options}
+        return _embedded(self._asker, "/embed", request, vectors_of, len(texts))
 
 
 class OpenAiServer:
@@ -61,30 +65,28 @@ class OpenAiServer:
     wire = Wire.OPENAI
 
     def __init__(self, address: Address, asker: Asker) -> None:
-        self.name = f"OpenAI-style server at {address.base}"
+        self.name = asker.secret.in_message(f"OpenAI-style server at {address.base}")
         self.batch = BATCH
         self._asker = asker
         models = _models(asker)
         model = address.options.get("model") or _only_model(models)
-        self.info: ServerInfo | None = _openai_info(models, str(model))
+        self.info: ServerInfo | None = _openai_info(_entry_of(models, model), str(model), asker.secret)
         self._options: Mapping[str, JSON] = {"encoding_format": "float", **address.options, "model": model}
 
     def embed(self, texts: Sequence[str]) -> Answered:
         """The vectors of some texts, at most a batch; a refusal of these texts in the server's own words."""
         request = {"input": list(texts), **self._options}
-        return _embedded(self._asker, "/embeddings", request, _by_index)
+        return _embedded(self._asker, "/embeddings", request, _by_index, len(texts))
 
 
 def open_server(text: str, api_key: str | None, patience: Patience) -> TeiServer | OpenAiServer:
     """The server at an address, asked what it says of itself.
 
     Raises:
-        UsageError: If the address is none, or the key cannot be one.
+        UsageError: If the address is none.
         SourceError: If the server does not answer, or not as it must.
         FormatError: If it answers with something else than its protocol says.
     """
-    if api_key is not None and not (api_key.isascii() and api_key.isprintable() and api_key):
-        raise UsageError("the api_key holds characters that no key has, such as a newline at its end")
     address = parse_address(text)
     match address.wire:
         case Wire.TEI:
@@ -95,7 +97,20 @@ def open_server(text: str, api_key: str | None, patience: Patience) -> TeiServer
             return _recognised(address, api_key, patience)
 
 
-def patience_of(seconds: float | None) -> Patience:
+def checked_key(api_key: object) -> str | None:
+    """A key that can be sent.
+
+    Raises:
+        UsageError: If it cannot be one.
+    """
+    if api_key is None:
+        return None
+    if isinstance(api_key, str) and api_key and api_key.isascii() and api_key.isprintable():
+        return api_key
+    raise UsageError("the api_key holds characters that no key has, such as a newline at its end")
+
+
+def patience_of(seconds: object) -> Patience:
     """The patience that gives a request so many seconds, and one for each 8 KiB of its answer.
 
     Args:
@@ -106,7 +121,11 @@ def patience_of(seconds: float | None) -> Patience:
     """
     if seconds is None:
         return SERVER_PATIENCE
-    if not 0 < seconds <= LONGEST_SECONDS:
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 < seconds <= LONGEST_SECONDS
+    ):
         raise UsageError(f"a timeout is more than 0 and at most {LONGEST_SECONDS:,} seconds")
     return attrs.evolve(
         SERVER_PATIENCE,
@@ -131,16 +150,46 @@ def _recognised(address: Address, api_key: str | None, patience: Patience) -> Te
     return OpenAiServer(there, asker)
 
 
-def _embedded(asker: Asker, path: str, request: Mapping[str, Any], read: Any) -> Answered:
+def _embedded(
+    asker: Asker, path: str, request: Mapping[str, Any], read: Callable[[Any], Matrix], n_texts: int
+) -> Answered:
     try:
         document = asker.post(path, request)
     except RefusalError as error:
         if error.status in REFUSES_TEXTS:
             return Answered(refusal=error.words or str(error.status), error=error)
         raise
-    with inside(asker.address_of(path)):
-        vectors: Matrix = read(document)
-    return Answered(vectors=vectors)
+    where = asker.address_of(path)
+    rows = _rows_of(document)
+    # Before they are turned into arrays, which takes a hundred times what they take as text.
+    if len(rows) > n_texts and not NUMBER.holds(rows[0]):
+        problem = f"{plural(len(rows), 'vector')} for {plural(n_texts, 'text')}"
+        raise SourceError(f"{where}: the answer has {problem}")
+    with inside(where):
+        try:
+            return Answered(vectors=read(document))
+        except FormatError as error:
+            hint = _hint(document, rows)
+            raise FormatError(f"{error.problem}{hint and f'; {hint}'}", error.where) from error
+
+
+def _rows_of(document: Any) -> Sequence[Any]:
+    """What may be the vectors of an answer: the answer itself, or its `data`."""
+    rows = document.get("data") if isinstance(document, Mapping) else document
+    return rows if isinstance(rows, list) else ()
+
+
+def _hint(document: Any, rows: Sequence[Any]) -> str:
+    """What an answer that holds no vectors as they should be looks like; empty if it looks like nothing."""
+    if isinstance(document, Mapping) and "embeddings" in document:
+        return "so answer Ollama's /api/embed and Cohere; ask for the path of theirs that is OpenAI's, /v1"
+    first = rows[0] if rows else None
+    vector = first.get("embedding") if isinstance(first, Mapping) else first
+    if isinstance(vector, str):
+        return 'the server gives base64 although "encoding_format": "float" is asked for'
+    if isinstance(vector, list) and vector and isinstance(vector[0], list):
+        return "that is a vector for each token: start the server with pooling, llama.cpp with --pooling mean"
+    return ""
 
 
 def _by_index(document: Any) -> Matrix:
@@ -173,15 +222,19 @@ def _pooling(model_type: JSON) -> str | None:
     return next((pooling for pooling in found if pooling), None)
 
 
-def _openai_info(models: Mapping[str, JSON] | None, model: str) -> ServerInfo:
-    found: Sequence[Mapping[str, JSON]] = [entry for entry in _entries(models) if entry.get("id") == model]
-    entry = found[0] if found else {}
+def _entry_of(models: Mapping[str, JSON] | None, model: JSON) -> Mapping[str, JSON]:
+    """What a server lists of a model; empty if it does not list it."""
+    return next((entry for entry in _entries(models) if entry.get("id") == model), {})
+
+
+def _openai_info(entry: Mapping[str, JSON], model: str, secret: Secret) -> ServerInfo:
+    said = expect(secret.in_value(entry), OBJECT)
     return ServerInfo(
         wire=Wire.OPENAI,
-        model_id=_word(entry, "root") or model,
+        model_id=_word(said, "root") or str(secret.in_value(model)),
         # vLLM tells the longest text; nobody tells a commit, a type or a pooling.
-        max_input_length=_count(entry, "max_model_len"),
-        document=entry,
+        max_input_length=_count(said, "max_model_len"),
+        document=said,
     )
 
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from embaudit.errors import FormatError
-from embaudit.formats.fields import OBJECT, inside, quoted, quoted_value, take_optional
+from embaudit.formats.fields import OBJECT, expect, inside, kind_of_value, quoted, quoted_value
+from embaudit.loaders.sentence_transformers.eras import SentenceTransformersEra
 from embaudit.loaders.sentence_transformers.joining import make_load
 from embaudit.loaders.sentence_transformers.judging import CannotTellError
 from embaudit.loaders.sentence_transformers.loading import Sight, object_document
 from embaudit.loaders.sentence_transformers.places import CONFIG, follows_modules
-from embaudit.model.frozen import JSON
+from embaudit.model.frozen import JSON, FrozenMapping
 from embaudit.model.prediction import Outcome, PredictedLoad
 
 
@@ -27,7 +28,8 @@ def check_config(sight: Sight) -> Iterator[PredictedLoad]:
     """
     if CONFIG in sight.repository.snapshot.files and follows_modules(sight.repository, sight.era):
         config = object_document(sight.repository, CONFIG)
-        _check_default_prompt(config, sight.era.default_prompts)
+        if sight.era.default_prompts is not None:
+            _check_prompts(config, sight.era)
         if sight.era.refuses_similarities:
             _check_similarity(config.get("similarity_fn_name"))
         if sight.era.requirements:
@@ -35,13 +37,18 @@ def check_config(sight: Sight) -> Iterator[PredictedLoad]:
     yield make_load(Outcome.FAITHFUL)
 
 
-def _check_default_prompt(config: Mapping[str, JSON], known: tuple[str, ...] | None) -> None:
-    if known is None:
-        return
+def _check_prompts(config: Mapping[str, JSON], era: SentenceTransformersEra) -> None:
+    known = era.default_prompts or ()
+    declared = config.get("prompts", FrozenMapping[JSON]())
     with inside(CONFIG):
-        prompts = take_optional(config, "prompts", OBJECT) or {}
+        is_passed_over = not declared and not era.looks_through_prompts
+        prompts = FrozenMapping[JSON]() if is_passed_over else expect(declared, OBJECT, "prompts")
+    for name in known:
+        text = prompts.get(name, "")
+        if isinstance(text, int | float) or (text is None and era.measures_null_prompts):
+            raise FormatError(f"the prompt {quoted(name)} is {kind_of_value(text)}", CONFIG)
     default = config.get("default_prompt_name")
-    if default and default not in known and default not in prompts:
+    if default is not None and not (isinstance(default, str) and (default in known or default in prompts)):
         shown = quoted(default) if isinstance(default, str) else repr(default)[:80]
         raise FormatError(f"the default prompt {shown} is none of the prompts", CONFIG)
 

@@ -66,6 +66,7 @@ class SentenceTransformersEra(Era):
         weight_files: Names of a module's weight files, the preferred one first.
         tensors_only: Whether torch files of modules are read without running what they hold.
         needs_settings: Where a Transformer must have a settings file.
+        passes_over_empty: Whether an empty settings file of a Transformer, an array too, counts as absent.
         settings_may_lack: Whether other modules are made from their defaults where theirs is absent.
         passes_model_arguments: Whether `model_args` of the settings reach the model.
         takes_trust_out: Whether `model_args` of a Transformer in a folder must have the `trust_remote_code`
@@ -77,6 +78,9 @@ class SentenceTransformersEra(Era):
         converts: Whether a repository of another `model_type` is loaded by default modules instead.
         default_prompts: Names of prompts that are there without being declared, or None if a default prompt
             is not checked.
+        looks_through_prompts: Whether every model looks through `prompts`, so that an empty value which is no
+            object is an error as well, and so is a default prompt that is a number.
+        measures_null_prompts: Whether a default prompt that is null is an error too.
         refuses_similarities: Whether a function of similarity that it does not have is an error.
         requirements: Whether `requirements` of the repository are held against what is installed.
         refuses_no_modules: Whether an empty `modules.json` is an error.
@@ -96,6 +100,7 @@ class SentenceTransformersEra(Era):
     weight_files: tuple[str, ...] = ("pytorch_model.bin",)
     tensors_only: bool = False
     needs_settings: NeedsSettings = NeedsSettings.EVERYWHERE
+    passes_over_empty: bool = False
     settings_may_lack: bool = False
     passes_model_arguments: bool = False
     takes_trust_out: bool = False
@@ -104,6 +109,8 @@ class SentenceTransformersEra(Era):
     runs_repository_code: bool = False
     converts: bool = False
     default_prompts: tuple[str, ...] | None = None
+    looks_through_prompts: bool = False
+    measures_null_prompts: bool = False
     refuses_similarities: bool = False
     requirements: bool = False
     refuses_no_modules: bool = False
@@ -249,9 +256,12 @@ _5_0 = attrs.evolve(
     versions=">=5,<5.2",
     classes=m.by_former_paths(_TYPES_5),
     needs_settings=NeedsSettings.NOWHERE,
+    passes_over_empty=True,
     settings_may_lack=True,
     converts=True,
     default_prompts=("query", "document"),
+    looks_through_prompts=True,
+    measures_null_prompts=True,
     sources=_sources("5.0.0", "SentenceTransformer.py", "models/Module.py", "models/Router.py"),
 )
 _5_2 = attrs.evolve(
@@ -265,6 +275,7 @@ _5_4 = attrs.evolve(
     _5_2,
     versions=">=5.4,<5.4.1",
     classes=m.by_paths(_TYPES_5_4),
+    measures_null_prompts=False,
     refuses_no_modules=True,
     flags_stand_alone=True,
     tokenizer_has_length=True,

@@ -53,26 +53,63 @@ def judge_nothing(_settings: Mapping[str, JSON]) -> Judgement | None:
 
 def judge_pooling_2(settings: Mapping[str, JSON]) -> Judgement | None:
     """`pooling_mode` up to 2.2: one of three names, in any case."""
-    return _judge_mode(settings.get("pooling_mode"), _MODES_2)
+    return _judge_mode(settings, _MODES_2) or _judge_width(settings)
 
 
 def judge_pooling_2_3(settings: Mapping[str, JSON]) -> Judgement | None:
     """`pooling_mode` from 2.3 to 5.3: one of six names, in any case."""
-    return _judge_mode(settings.get("pooling_mode"), _MODES)
+    return _judge_mode(settings, _MODES) or _judge_width(settings)
 
 
-def _judge_mode(mode: JSON, modes: tuple[str, ...]) -> Judgement | None:
-    if mode is None or (isinstance(mode, str) and mode.lower() in modes):
+def _judge_width(settings: Mapping[str, JSON]) -> Judgement | None:
+    """The number of components, which is multiplied by the number of modes, whatever it is."""
+    width = settings.get("embedding_dimension", settings.get("word_embedding_dimension"))
+    if width is not None and not isinstance(width, Mapping):
         return None
-    return _refused_mode(mode)
+    return Judgement(Outcome.REFUSED, f"The width of Pooling is {kind_of_value(width)}, not a number.")
+
+
+def _judge_mode(settings: Mapping[str, JSON], modes: tuple[str, ...]) -> Judgement | None:
+    mode = settings.get("pooling_mode")
+    if mode is None:
+        return _judge_flags(settings)
+    return None if isinstance(mode, str) and mode.lower() in modes else _refused_mode(mode)
+
+
+_FLAG = "pooling_mode_"
+
+
+def _judge_flags(settings: Mapping[str, JSON]) -> Judgement | None:
+    """The flags, which are counted by adding them up."""
+    values = {name: value for name, value in settings.items() if name.startswith(_FLAG)}
+    wrong = next((name for name, value in values.items() if not isinstance(value, int | float)), None)
+    if wrong is None:
+        return None
+    return Judgement(
+        Outcome.REFUSED, f"Pooling cannot count {quoted(wrong)}, {kind_of_value(values[wrong])}."
+    )
 
 
 def judge_pooling_5_4(settings: Mapping[str, JSON]) -> Judgement | None:
-    """`pooling_mode` from 5.4 on: a name or an array of names, in small letters."""
+    """`pooling_mode` from 5.4 on: names in small letters."""
+    modes = named_modes(settings)
+    if modes is None:
+        return _refused_mode(settings["pooling_mode"])
+    refused = next((_refused_mode(each) for each in modes if each not in _MODES), None)
+    return refused or _judge_width(settings)
+
+
+def named_modes(settings: Mapping[str, JSON]) -> tuple[JSON, ...] | None:
+    """What `pooling_mode` names from 5.4 on, the mean if it is absent; None if it can name nothing.
+
+    An array of one value stands for that value, which may be an array again; of an object the keys are taken.
+    """
     mode = settings.get("pooling_mode", "mean")
-    several = mode if isinstance(mode, tuple) else (mode,)
-    stranger = next((each for each in several if each not in _MODES), None)
-    return None if stranger is None and several != (None,) else _refused_mode(stranger)
+    if isinstance(mode, tuple) and len(mode) == 1:
+        mode = mode[0]
+    if isinstance(mode, str):
+        return (mode,)
+    return tuple(mode) if isinstance(mode, tuple | Mapping) else None
 
 
 def _refused_mode(mode: JSON) -> Judgement:

@@ -71,7 +71,10 @@ def read_settings(sight: Sight, place: Place, *, may_lack: bool) -> Settings:
         CannotTellError: If embaudit could not read it.
     """
     paths = (place.path(name) for name in place.type.settings)
-    path = next((path for path in paths if path in sight.repository.snapshot.files), None)
+    listed = (path for path in paths if path in sight.repository.snapshot.files)
+    if sight.era.passes_over_empty and place.type.takes is Takes.TRANSFORMER:
+        listed = (path for path in listed if document(sight.repository, path))
+    path = next(listed, None)
     if path is None:
         if not may_lack:
             raise FormatError("is missing", place.path(place.type.settings[0]))
@@ -123,8 +126,23 @@ def _accepted(kind: ModuleType, settings: Settings, path: str) -> Settings:
     return arguments
 
 
-def load_nothing(_sight: Sight, _place: Place) -> Iterator[PredictedLoad]:
-    """A module that opens no file."""
+def normalize_settings(sight: Sight, place: Place) -> Settings:
+    """The settings of a Normalize, where the era reads any.
+
+    Raises:
+        FormatError: If they are not an object.
+        CannotTellError: If embaudit could not read them.
+    """
+    path = place.path("config.json")
+    reads = sight.era.normalize_takes_settings and bool(place.folder)
+    if not reads or path not in sight.repository.snapshot.files:
+        return FrozenMapping()
+    return object_document(sight.repository, path)
+
+
+def load_nothing(sight: Sight, place: Place) -> Iterator[PredictedLoad]:
+    """A Normalize, which opens no file but its settings."""
+    normalize_settings(sight, place)
     yield make_load(Outcome.FAITHFUL)
 
 

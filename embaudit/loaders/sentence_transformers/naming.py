@@ -150,17 +150,3 @@ class _Replaced:
     def _reasons(self) -> Iterator[str]:
         kind, name = self.place.type.name, quoted(str(self.place.name))
         yield f"{self.winner.type.name} takes the place of {kind}, which has the same name {name}."
-        if _takes_text(self.place) and not _takes_text(self.kept[0]):
-            yield f"Encoding fails: the first module that is left, {self.kept[0].type.name}, takes no text."
-        elif self.place.type.name == "Pooling" and not any(each.type.name in _POOLS for each in self.kept):
-            yield f"Encoding fails: no module makes one vector of a text without {kind}."
-
-
-_TAKE_TEXT = {Takes.TRANSFORMER, Takes.STATIC_TABLE, Takes.WORD_TABLE, Takes.ROUTES, Takes.UNFOLLOWED}
-_POOLS = {"Pooling", "StaticEmbedding", "BoW", "CLIPModel", "Router", "Asym"}
-"""Modules that make the vector of a text."""
-
-
-def _takes_text(place: Place) -> bool:
-    """Whether a module may stand first."""
-    return place.type.takes in _TAKE_TEXT or place.type.name == "BoW"

@@ -10,9 +10,9 @@ from typing import TypeVar
 import attrs
 
 from embaudit.errors import FormatError
-from embaudit.formats.fields import ARRAY, OBJECT, examples, expect, take
-from embaudit.loaders.hidden_sizes import whole
+from embaudit.formats.fields import ARRAY, OBJECT, examples, expect, quoted_value, take
 from embaudit.loaders.sentence_transformers.declaring import SIMILARITIES
+from embaudit.loaders.sentence_transformers.features import lacking_feature
 from embaudit.loaders.sentence_transformers.judging import CannotTellError
 from embaudit.loaders.sentence_transformers.loading import Place, Sight, object_document, read_settings
 from embaudit.loaders.sentence_transformers.modules import Takes
@@ -25,6 +25,7 @@ from embaudit.loaders.sentence_transformers.places import (
 )
 from embaudit.loaders.sentence_transformers.steps import (
     BLANK,
+    failing,
     noted,
     pool_by_default,
     run_step,
@@ -49,8 +50,10 @@ def pipeline_of(sight: Sight, places: Sequence[Place]) -> EmbeddingPipeline:
         places: The modules in the order of `modules.json`; one alone, by default, if there is none.
     """
     try:
-        pipeline = _run(BLANK, sight, _kept(places))
-        return _declared(pipeline, sight)
+        kept = _kept(places)
+        lacking = lacking_feature(sight, kept)
+        pipeline = _declared(_run(BLANK, sight, kept), sight)
+        return failing(pipeline, lacking) if lacking else pipeline
     except (FormatError, CannotTellError) as error:
         return unknown(f"{str(error).rstrip('.')}.")
 
@@ -131,6 +134,7 @@ def _agreed(
         dimension=_common([route.dimension for route in each]),
         padding_side=_common([route.padding_side for route in each]),
         modules=(*before, place.type.name),
+        failure=_common([route.failure for route in each]) or "",
         notes=tuple(dict.fromkeys((*(note for route in each for note in route.notes), note))),
     )
 
@@ -146,15 +150,26 @@ def _declared(pipeline: EmbeddingPipeline, sight: Sight) -> EmbeddingPipeline:
     is_read = follows_modules(sight.repository, sight.era)
     if is_read and CONFIG in sight.repository.snapshot.files:
         config = object_document(sight.repository, CONFIG)
-    cut = whole(config.get("truncate_dim")) if sight.era.reads_truncate_dim else None
+    cut = config.get("truncate_dim") if sight.era.reads_truncate_dim else None
     prompts = _prompts(config) if sight.era.default_prompts is not None else {}
     named, similarity = config.get("default_prompt_name"), config.get("similarity_fn_name")
+    if _is_no_text(config, named) and sight.era.default_prompts is not None:
+        pipeline = failing(pipeline, "the default prompt is no text.")
     return attrs.evolve(
         _cut(pipeline, cut),
         prompts=prompts,
         default_prompt=named if isinstance(named, str) and named in prompts else None,
         similarity=str(similarity) if similarity in SIMILARITIES else SIMILARITIES[0],
     )
+
+
+def _is_no_text(config: Mapping[str, JSON], default: JSON) -> bool:
+    """Whether the default prompt is something else than a text, which is put before a text all the same."""
+    declared = config.get("prompts")
+    if not isinstance(declared, Mapping) or not isinstance(default, str):
+        return False
+    prompt = declared.get(default)
+    return bool(prompt) and not isinstance(prompt, str)
 
 
 def _prompts(config: Mapping[str, JSON]) -> dict[str, str]:
@@ -164,16 +179,24 @@ def _prompts(config: Mapping[str, JSON]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if isinstance(text, str) and text}
 
 
-def _cut(pipeline: EmbeddingPipeline, kept: int | None) -> EmbeddingPipeline:
-    """The pipeline that keeps the first components only, after all else, so that their length is below 1."""
-    if kept is None:
+def _cut(pipeline: EmbeddingPipeline, asked: JSON) -> EmbeddingPipeline:
+    """The pipeline that keeps the first components only, after all else, so that their length is below 1.
+
+    Components are cut as python slices: false is 0, true is 1, and a number below 0 drops that many.
+    """
+    if asked is None:
         return pipeline
-    if kept < 1:
-        return noted(pipeline, f"What comes of a `truncate_dim` of {kept} is not known to embaudit.")
-    is_whole = pipeline.dimension is not None and pipeline.dimension <= kept
+    if not isinstance(asked, int):
+        return failing(pipeline, f"vectors cannot be cut at {quoted_value(asked)} as `truncate_dim`.")
+    dimension = pipeline.dimension
+    if asked < 0 and dimension is None:
+        note = "`truncate_dim` is below 0, and drops as many components from the end of vectors."
+        return noted(attrs.evolve(pipeline, normalize=False), note)
+    kept = int(asked) if asked >= 0 else max((dimension or 0) + asked, 0)
+    is_whole = dimension is not None and dimension <= kept
     return attrs.evolve(
         pipeline,
         truncate_dim=kept,
-        dimension=pipeline.dimension if is_whole else kept,
+        dimension=dimension if is_whole else kept,
         normalize=pipeline.normalize if is_whole else False,
     )

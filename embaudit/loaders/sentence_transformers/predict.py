@@ -4,7 +4,7 @@ Knows the order of things in `SentenceTransformer(path)` with no other argument 
 torch as backend. Refuses to know what the modules compute, and what tokenizers are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 import attrs
@@ -26,6 +26,8 @@ from embaudit.loaders.sentence_transformers.loading import (
     load_static_table,
     load_unfollowed,
     load_word_table,
+    normalize_settings,
+    object_document,
     read_settings,
 )
 from embaudit.loaders.sentence_transformers.modules import Takes
@@ -37,11 +39,14 @@ from embaudit.loaders.sentence_transformers.places import (
     routes_of,
     take_folder,
 )
-from embaudit.loaders.sentence_transformers.steps import unknown
+from embaudit.loaders.sentence_transformers.steps import tokenizer_options, unknown
 from embaudit.loaders.sentence_transformers.transformer import load_transformer
+from embaudit.loaders.tokenizers import check_length, check_tokenizer
 from embaudit.loaders.transformers import TRANSFORMERS
 from embaudit.loaders.transformers.eras import TransformersEra
+from embaudit.model.declaration import Declaration
 from embaudit.model.embedding_pipeline import EmbeddingPipeline
+from embaudit.model.frozen import JSON
 from embaudit.model.prediction import Outcome, PredictedLoad
 from embaudit.model.repository import Repository
 
@@ -101,6 +106,7 @@ def settings_refusal(repository: Repository) -> str:
             if judged is not None and judged.outcome is Outcome.REFUSED:
                 return judged.reason
         list(check_config(sight))
+        list(_checked_tokenizers(sight, list(places_of(repository, sight.era))))
     except FormatError as error:
         return _refused(error).reasons[0]
     except CannotTellError:
@@ -115,6 +121,8 @@ def _judged(sight: Sight, place: Place) -> Judgement | None:
             return place.type.judge(read_settings(sight, place, may_lack=sight.era.settings_may_lack))
         case Takes.TRANSFORMER if not place.by_default:
             read_settings(sight, place, may_lack=True)
+        case Takes.NOTHING:
+            normalize_settings(sight, place)
         case Takes.ROUTES:
             routes_of(read_settings(sight, place, may_lack=False), place)
     return None
@@ -178,9 +186,12 @@ def _finished(
     weights: set[str], pipeline: EmbeddingPipeline, era: SentenceTransformersEra, load: PredictedLoad
 ) -> PredictedLoad:
     """The load with its pipeline, the weight files that it leaves alone, and where the era can be read."""
+    is_refused = load.outcome is Outcome.REFUSED
+    failure = (pipeline.failure,) if pipeline.failure and not is_refused else ()
     return attrs.evolve(
         load,
-        pipeline=None if load.outcome is Outcome.REFUSED else pipeline,
+        pipeline=None if is_refused else pipeline,
+        reasons=(*load.reasons, *failure),
         ignored_files=tuple(sorted(weights - set(load.files))),
         sources=tuple(dict.fromkeys((*era.sources, *load.sources))),
     )
@@ -210,6 +221,7 @@ class _Plan:
                 *ended,
                 _guarded(lambda _: _named(places), sight),
                 _guarded(check_config, sight),
+                _guarded(lambda sight: _checked_tokenizers(sight, places), sight),
             ]
         )
 
@@ -237,6 +249,38 @@ _ON_TRANSFORMERS = {Takes.TRANSFORMER, Takes.ROUTES}
 def _named(places: list[Place]) -> Iterator[PredictedLoad]:
     check_names(places)
     yield make_load(Outcome.FAITHFUL)
+
+
+_FIRST_WITHOUT_NUMBERS = Version("5.0.0")
+"""transformers makes the tokenizers that are like BERT's itself since, and takes no number for true."""
+
+
+def _checked_tokenizers(sight: Sight, places: list[Place]) -> Iterator[PredictedLoad]:
+    declaration = sight.repository.declaration
+    takes_numbers = sight.transformers.era.since < _FIRST_WITHOUT_NUMBERS
+    for place in places:
+        if place.type.takes is not Takes.TRANSFORMER:
+            continue
+        path = place.path("tokenizer_config.json")
+        if path in sight.repository.snapshot.files:
+            object_document(sight.repository, path)
+        settings = {} if place.by_default else read_settings(sight, place, may_lack=True)
+        if settings.get("tokenizer_name_or_path") is None:
+            options = tokenizer_options(settings)
+            check_tokenizer(declaration, place.folder, options, takes_numbers=takes_numbers)
+            if takes_numbers:
+                _check_numbers(declaration, place, options)
+            if settings.get("max_seq_length") is None and "model_max_length" not in options:
+                check_length(declaration, place.folder, options)
+    yield make_load(Outcome.FAITHFUL)
+
+
+def _check_numbers(declaration: Declaration, place: Place, options: Mapping[str, JSON]) -> None:
+    try:
+        check_tokenizer(declaration, place.folder, options)
+    except FormatError as error:
+        reason = f"Whether this transformers takes the number depends on tokenizer.json ({error})."
+        raise CannotTellError(reason) from error
 
 
 def _steps(places: Iterator[Place]) -> Iterator[Place | PredictedLoad]:

@@ -12,15 +12,16 @@ import attrs
 
 from embaudit.formats.fields import quoted_value
 from embaudit.loaders.hidden_sizes import positions, whole, width
+from embaudit.loaders.sentence_transformers.judging import named_modes
 from embaudit.loaders.sentence_transformers.loading import (
     Place,
     Sight,
-    object_document,
+    normalize_settings,
     open_weights,
     read_settings,
 )
 from embaudit.loaders.sentence_transformers.module_files import Settings
-from embaudit.loaders.tokenizers import declared_tokenizer, length
+from embaudit.loaders.tokenizers import UNLIMITED, MaxLength, declared_length, declared_tokenizer
 from embaudit.model.embedding_pipeline import DenseLayer, EmbeddingPipeline, PoolingMode
 from embaudit.model.frozen import JSON, FrozenMapping
 
@@ -58,37 +59,49 @@ def noted(pipeline: EmbeddingPipeline, note: str) -> EmbeddingPipeline:
     return attrs.evolve(pipeline, notes=(*pipeline.notes, note))
 
 
+def failing(pipeline: EmbeddingPipeline, cause: str) -> EmbeddingPipeline:
+    """The pipeline in which no text becomes a vector; the first cause stands."""
+    failure = f"Encoding a text ends in an error: {cause}"
+    return attrs.evolve(noted(pipeline, failure), failure=pipeline.failure or failure)
+
+
 def _step_transformer(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
     """A Transformer makes a vector of each token."""
     after = attrs.evolve(pipeline, dimension=width(call.config), pooling=())
     if call.settings.get("tokenizer_name_or_path") is not None:
         return noted(after, "The tokenizer is that of another repository, which is not looked at.")
-    options = _tokenizer_options(call.settings)
+    options = tokenizer_options(call.settings)
     tokenizer = declared_tokenizer(call.sight.repository.declaration, call.place.folder, options)
-    max_length = _max_length(call, options, tokenizer.max_length)
+    max_length = _max_length(call, options)
+    if max_length.fails:
+        after = failing(after, f"texts cannot be cut at {max_length.shown} tokens.")
+    elif max_length.is_too_short:
+        after = noted(after, f"Texts are not cut at {max_length.shown}, less than the special tokens.")
     return attrs.evolve(
         after,
-        max_seq_length=max_length,
+        max_seq_length=max_length.tokens,
         truncates=True,
         lowercase=True if call.settings.get("do_lower_case") else tokenizer.lowercase,
         padding_side=tokenizer.padding_side,
     )
 
 
-def _tokenizer_options(settings: Settings) -> Mapping[str, JSON]:
+def tokenizer_options(settings: Settings) -> Mapping[str, JSON]:
+    """The arguments that the settings of a Transformer give its tokenizer."""
     given = (settings.get(name) for name in ("tokenizer_args", "processor_kwargs"))
     return {key: value for options in given if isinstance(options, Mapping) for key, value in options.items()}
 
 
-def _max_length(call: Call, options: Mapping[str, JSON], declared: int | None) -> int | None:
+def _max_length(call: Call, options: Mapping[str, JSON]) -> MaxLength:
     """Where texts end: what the settings say, or else the smaller of what tokenizer and model take."""
     asked = call.settings.get("max_seq_length")
     if call.sight.era.tokenizer_has_length and "model_max_length" in options:
-        asked = options["model_max_length"]
+        return MaxLength(options["model_max_length"])
     if asked is not None:
-        return length(asked)
-    limits = [limit for limit in (declared, positions(call.config)) if limit is not None]
-    return min(limits, default=None)
+        return MaxLength(asked, may_be_endless=call.sight.era.tokenizer_has_length)
+    declaration = call.sight.repository.declaration
+    declared = MaxLength(declared_length(declaration, call.place.folder, options))
+    return declared.bounded(positions(call.config), keeps_nan=call.sight.era.tokenizer_has_length)
 
 
 FLAGS = {
@@ -118,14 +131,13 @@ def _step_pooling(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
         normalize=False,
         dense=(),
     )
-    return pooled if modes else noted(pooled, "Encoding ends in an error: no mode of Pooling is set.")
+    return pooled if modes else failing(pooled, "no mode of Pooling is set.")
 
 
 def _modes_5_4(settings: Settings) -> tuple[PoolingMode, ...]:
     """From 5.4 on: what is named, in that order; or else the flags that are set; or else the mean."""
     if "pooling_mode" in settings:
-        named = settings["pooling_mode"]
-        several = named if isinstance(named, tuple) else (named,)
+        several = named_modes(settings) or ()
         return tuple(_MODES[name] for name in several if isinstance(name, str) and name in _MODES)
     found = tuple(mode for flag, mode in FLAGS.items() if settings.get(flag))
     return found or (PoolingMode.MEAN,)
@@ -162,7 +174,12 @@ def _step_dense(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
     after = attrs.evolve(
         pipeline, dense=(*pipeline.dense, layer), dimension=layer.out_features, normalize=False
     )
-    return after if pipeline.pooling != () else noted(after, "Dense has no vector of a text to take.")
+    if pipeline.dimension in {None, layer.in_features} or layer.in_features is None:
+        return after
+    # The width of a model that is not known well may be another than its configuration seems to say.
+    is_sure = bool(pipeline.dense) or len(pipeline.pooling or ()) > 1
+    found = f"{pipeline.dimension} components come to a Dense that takes {layer.in_features}."
+    return failing(after, found) if is_sure else noted(after, found)
 
 
 def _dense_elsewhere(pipeline: EmbeddingPipeline, call: Call, taken: JSON, given: JSON) -> EmbeddingPipeline:
@@ -188,20 +205,12 @@ def _activation(path: JSON, call: Call) -> str:
 
 def _step_normalize(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
     """Normalize gives the vector of the text length 1, unless its settings name another."""
-    path = call.place.path("config.json")
-    repository = call.sight.repository
-    takes_settings = call.sight.era.normalize_takes_settings and bool(call.place.folder)
-    if takes_settings and path in repository.snapshot.files:
-        settings = object_document(repository, path)
-        taken = settings.get("module_input_name", _TEXT_VECTOR)
-        given = settings.get("module_output_name") or taken
-        if (taken, given) != (_TEXT_VECTOR, _TEXT_VECTOR):
-            return noted(pipeline, f"A Normalize takes {quoted_value(taken)} to {quoted_value(given)}.")
-    if pipeline.pooling != ():
-        return attrs.evolve(pipeline, normalize=True)
-    fails = call.sight.era.normalize_needs_vector
-    reason = "Encoding ends in an error: Normalize stands before there is the vector of a text."
-    return noted(pipeline, reason) if fails else pipeline
+    settings = normalize_settings(call.sight, call.place)
+    taken = settings.get("module_input_name", _TEXT_VECTOR)
+    given = settings.get("module_output_name") or taken
+    if (taken, given) != (_TEXT_VECTOR, _TEXT_VECTOR):
+        return noted(pipeline, f"A Normalize takes {quoted_value(taken)} to {quoted_value(given)}.")
+    return attrs.evolve(pipeline, normalize=True) if pipeline.pooling != () else pipeline
 
 
 def _step_layer_norm(pipeline: EmbeddingPipeline, _call: Call) -> EmbeddingPipeline:
@@ -226,16 +235,25 @@ def _step_static_embedding(pipeline: EmbeddingPipeline, call: Call) -> Embedding
 def _step_words(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
     """`WordEmbeddings` has a row of a table for each word."""
     table = open_weights(call.sight, call.place).tensors.get("emb_layer.weight")
+    reads_length = "max_seq_length" in call.place.type.optional
+    asked = call.settings.get("max_seq_length") if reads_length else None
+    if asked is not None and not isinstance(asked, int):
+        pipeline = failing(pipeline, f"texts cannot be cut at {quoted_value(asked)} words.")
+    kept = int(asked) if isinstance(asked, int) and 0 <= asked < UNLIMITED else None
     return attrs.evolve(
         pipeline,
         pooling=(),
+        max_seq_length=kept,
+        truncates=None if kept is None else True,
         dimension=None if table is None else table.shape[-1],
         notes=(*pipeline.notes, "Texts are split by a tokenizer of words, which is not followed."),
     )
 
 
 def _step_bag_of_words(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
-    """`BoW` counts the words of its vocabulary."""
+    """`BoW` counts the words of its vocabulary where texts are split; later on it does nothing."""
+    if pipeline.modules:
+        return pipeline
     vocabulary = call.settings.get("vocab")
     n_words = len(vocabulary) if isinstance(vocabulary, tuple) else None
     after = attrs.evolve(pipeline, pooling=None, dimension=n_words, normalize=False)
@@ -243,7 +261,9 @@ def _step_bag_of_words(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipe
 
 
 def _step_lstm(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
-    """LSTM takes the vectors of tokens to others."""
+    """LSTM takes the vectors of tokens to others, which is too late once they are pooled."""
+    if pipeline.pooling != ():
+        return pipeline
     hidden = whole(call.settings.get("hidden_dim"))
     directions = 2 if call.settings.get("bidirectional", True) else 1
     return attrs.evolve(pipeline, dimension=None if hidden is None else hidden * directions)
@@ -251,6 +271,8 @@ def _step_lstm(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
 
 def _step_cnn(pipeline: EmbeddingPipeline, call: Call) -> EmbeddingPipeline:
     """CNN takes the vectors of tokens to others, as many components for each kernel size."""
+    if pipeline.pooling != ():
+        return pipeline
     channels = whole(call.settings.get("out_channels", 256))
     kernels = call.settings.get("kernel_sizes", (1, 3, 5))
     if channels is None or not isinstance(kernels, tuple):

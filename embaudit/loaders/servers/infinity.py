@@ -55,6 +55,7 @@ def _of_modules(repository: Repository) -> EmbeddingPipeline:
         dimension=None if cut else declared.dimension,
         truncate_dim=None,
         similarity=None,
+        failure="",
     )
 
 
