@@ -1,6 +1,7 @@
 """The commands that look at vectors: what they print, and their exit codes."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -289,11 +290,26 @@ def test_the_cause_of_other_vectors_is_told(tmp_path: Path) -> None:
 
     agree = run(*asked, tmp_path / "declared.npy")
     differ = run(*asked, tmp_path / "unit.npy", "--format", "json")
+    pictured = run(*asked, tmp_path / "declared.npy", "--most-passes", 1, "--format", "html")
 
     assert agree.exit_code == PASSED, agree.output
     assert differ.exit_code == FINDINGS
     assert json.loads(differ.stdout)["verdict"] == "explained"
     assert '"normalized"' in differ.stdout
+    assert pictured.stdout.startswith("<!doctype html>")
+    assert "<svg" in pictured.stdout
+
+
+def test_texts_out_of_a_pipe_are_refused(tmp_path: Path, vectors: dict[str, Path]) -> None:
+    """One into which nobody writes would be waited for without end."""
+    os.mkfifo(tmp_path / "texts.txt")
+    texts = ("--texts", tmp_path / "texts.txt")
+
+    for asked in (("diagnose", tmp_path, vectors["plain"]), ("compare", vectors["plain"], vectors["plain"])):
+        result = run(*asked, *texts)
+
+        assert result.exit_code == NOT_AUDITED
+        assert "no regular file" in result.stderr
 
 
 def write_model(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from embaudit.cli.frame import FINDINGS, FORMAT, NOT_AUDITED, OUTPUT, PASSED, cli, write
+from embaudit.cli.frame import FINDINGS, NOT_AUDITED, OUTPUT, PASSED, cli, write
 from embaudit.cli.texts import read_texts
 from embaudit.embeddings import (
     PROBE_TEXTS,
@@ -20,12 +20,12 @@ from embaudit.embeddings import (
     save_probe,
 )
 from embaudit.embeddings.diagnosing import MOST_PASSES
-from embaudit.errors import UsageError
+from embaudit.errors import TargetError, UsageError
 from embaudit.loaders import declared_pipeline
 from embaudit.model.diagnosis import Verdict
 from embaudit.model.probe import COMPUTED_IN, Probe, ServerCheck
 from embaudit.reading import read_repository
-from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_json
+from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_html, render_diagnosis_json
 from embaudit.report.embeddings import render_comparison, render_comparison_html, render_comparison_json
 from embaudit.report.probes import (
     render_drift,
@@ -71,7 +71,7 @@ def compare_command(
     Both are files: .npy, .npz, .safetensors, .json or .jsonl.
     """
     comparison = compare_embeddings(Path(expected), Path(observed))
-    texts = () if texts_file is None else read_texts(texts_file)
+    texts = () if texts_file is None else _read_texts(texts_file)
     if texts and len(texts) != comparison.n_rows:
         raise UsageError(f"{texts_file} has {len(texts):,} texts for {comparison.n_rows:,} vectors")
     write(
@@ -180,7 +180,7 @@ def probe_command(
     show_default=True,
     help="How often the model is run over the texts at most.",
 )
-@FORMAT
+@_FORM
 @OUTPUT
 def diagnose_command(
     target: str,
@@ -197,23 +197,39 @@ def diagnose_command(
     OBSERVED is a file: .npy, .npz, .safetensors, .json or .jsonl. This runs the model, which needs
     embaudit[transformers].
     """
+    texts = _read_texts(texts_file)
     diagnosis = diagnose(
         target,
         Path(observed),
-        texts=read_texts(texts_file),
+        texts=texts,
         loader=loader,
         against=against,
         most_passes=most_passes,
     )
-    write(render_diagnosis_json(diagnosis) if form == "json" else render_diagnosis(diagnosis), output)
+    write(
+        _in_form(
+            form,
+            lambda: render_diagnosis(diagnosis),
+            lambda: render_diagnosis_json(diagnosis),
+            lambda: render_diagnosis_html(diagnosis, texts),
+        ),
+        output,
+    )
     sys.exit(PASSED if diagnosis.verdict is Verdict.AGREES else FINDINGS)
 
 
 def _texts_to_probe(texts_file: Path | None, golden: Probe | None) -> Sequence[str]:
     """The texts that were named; else those of the golden probe, else embaudit's own."""
     if texts_file is not None:
-        return read_texts(texts_file)
+        return _read_texts(texts_file)
     return PROBE_TEXTS if golden is None else golden.texts
+
+
+def _read_texts(texts_file: Path) -> tuple[str, ...]:
+    """The texts of a file; a pipe into which nobody writes would be waited for without end."""
+    if texts_file.exists() and not texts_file.is_file():
+        raise TargetError(f"{texts_file}: is no regular file")
+    return read_texts(texts_file)
 
 
 def _checked(probed: Probe, target: str) -> ServerCheck:

@@ -18,9 +18,10 @@ class Verdict(str, enum.Enum):
     EXPLAINED = "explained"
     """They are not, and one hypothesis gives them; or several that give the same vectors of these texts."""
     AMBIGUOUS = "ambiguous"
-    """Several hypotheses that give different vectors come about equally near."""
+    """Several hypotheses that give different vectors come about equally near, one that nothing is wrong and
+    the model computes in half precision among them at times."""
     UNEXPLAINED = "unexplained"
-    """None of the hypotheses gives them."""
+    """None of the hypotheses gives them; or only but for a factor, or what is declared is in doubt."""
 
     def __str__(self) -> str:
         return self.value
@@ -40,6 +41,8 @@ class Hypothesis:
             it is largest. None if the two have different dimensions, or its vectors are not numbers.
         cosine: Cosine similarity to the observed vector, of the text where it is least. None as above.
         reproduces: Whether its vectors are those that were observed, to within `distance` 0.0141.
+        distances: The same of each text, in their order; only where they are what is declared, or reproduce
+            the vectors.
         rows: Where the observed rows are a permutation of its own: for each of its rows, in order, the
             position of the observed one. Empty if the order is the same.
     """
@@ -51,6 +54,7 @@ class Hypothesis:
     distance: float | None
     cosine: float | None
     reproduces: bool
+    distances: tuple[float, ...] = attrs.field(default=(), repr=False)
     rows: tuple[int, ...] = ()
 
     @property
@@ -95,7 +99,9 @@ class Diagnosis(Shown):
             last, and of combinations only the nearest are kept.
         without_effect: Names of hypotheses that change nothing on these texts.
         untested: Hypotheses that were not tried and why, one sentence each.
+        doubts: Why what is declared may be something else than what it was taken for, one sentence each.
         notes: What else is worth knowing, one sentence each.
+        dimension: Components of the observed vectors.
         n_texts: Texts that vectors were given of.
         n_passes: How often a model was run over the texts.
     """
@@ -109,6 +115,8 @@ class Diagnosis(Shown):
     ranked: tuple[Hypothesis, ...]
     without_effect: tuple[str, ...] = ()
     untested: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    dimension: int
     n_texts: int
     n_passes: int

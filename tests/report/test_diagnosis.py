@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from embaudit.model.diagnosis import Cause, Diagnosis, Hypothesis, Verdict
-from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_json
+from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_html, render_diagnosis_json
 
 DECLARED = Hypothesis(
     causes=(), description="as declared", dimension=4, distance=1.4, cosine=-0.03, reproduces=False
@@ -30,6 +30,7 @@ FOUND = Diagnosis(
     without_effect=("cut-at:128",),
     untested=("unread:segments: the model has no segments",),
     notes=("A note.",),
+    dimension=4,
     n_texts=3,
     n_passes=30,
 )
@@ -84,3 +85,27 @@ def test_json_has_the_names_of_the_fields() -> None:
 
     assert json.loads(text)["cause"]["hypotheses"][0]["causes"] == ["pooling:cls"]
     assert text.isascii()
+
+
+def test_a_doubt_comes_before_a_verdict() -> None:
+    """Where it is not sure what is declared, vectors that nothing gives are not called others."""
+    doubtful = attrs.evolve(FOUND, verdict=Verdict.UNEXPLAINED, cause=None, doubts=("A doubt.",))
+
+    text = " ".join(render_diagnosis(doubtful).split())
+
+    assert "is not known" in text
+    assert "A doubt." in text
+    assert "are not those" not in text
+    assert "A doubt." in render_diagnosis_html(doubtful)
+
+
+def test_a_page_is_escaped() -> None:
+    """Names out of a repository are no markup, and what had no effect is told there too."""
+    named = attrs.evolve(CLS, causes=("prompt-added:<b>",), distances=(1e-6, 0.5, 1e-6))
+    shown = render_diagnosis_html(attrs.evolve(FOUND, cause=Cause(hypotheses=(named,))), whole_page=False)
+
+    assert "<b>" not in shown
+    assert "prompt-added:&lt;b&gt;" in shown
+    assert shown.count("<svg") == 1
+    assert "No effect on these texts: cut-at:128." in shown
+    assert "Not tried:" in shown

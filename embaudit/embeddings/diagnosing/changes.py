@@ -12,7 +12,9 @@ from embaudit.embeddings.diagnosing.material import Material
 from embaudit.embeddings.diagnosing.native import activation_field
 from embaudit.embeddings.diagnosing.settings import Change, Padding, Setting, Unread
 from embaudit.embeddings.diagnosing.tensors import misreadings
+from embaudit.embeddings.diagnosing.tokens import TOKENIZER
 from embaudit.formats.fields import quoted
+from embaudit.loaders import parse_loader
 from embaudit.model.embedding_pipeline import EmbeddingPipeline, PoolingMode
 from embaudit.model.files import Snapshot
 from embaudit.model.words import plural
@@ -33,10 +35,14 @@ ACTIVATIONS = ("gelu", "gelu_new", "quick_gelu", "relu")
 """Activations that loaders confuse, by their names in transformers: the exact GELU, its approximations by
 tanh and by a sigmoid, and none."""
 
+_BY_FILE = ("candle", "embed_anything", "fastembed", "tei")
+"""Programs in Rust, and one on the same library, that take `tokenizer.json` as it stands."""
+
 _NAME = 60
 """Characters of a prompt's name that the name of a hypothesis has."""
 
 _HALVES = ("float16", "bfloat16")
+_COMPUTED = ("float32", *_HALVES)
 
 _CANDLE = "candle 0.4.0 to 0.8.4, inside text-embeddings-inference 1.0.0 to 1.6.1, skips it in bytes"
 
@@ -49,8 +55,9 @@ def declared_setting(material: Material, source: str = "") -> Setting:
         weights=material.weights,
         prompt=pipeline.prompts.get(pipeline.default_prompt or "", ""),
         pool_prompt=pipeline.include_prompt,
-        lowercase=pipeline.lowercase,
         max_length=pipeline.max_seq_length,
+        dtype=material.dtype,
+        padding_side=material.tokenizer.padding_side,
         pooling=pipeline.pooling or (),
         dense=pipeline.dense,
         normalize=bool(pipeline.normalize),
@@ -152,14 +159,32 @@ def _prompts(facts: Facts) -> Iterator[Change]:
 
 
 def _casing(facts: Facts) -> Iterator[Change]:
-    tokenizer = facts.material.tokenizer
-    lowercases = facts.declared.lowercase
-    lowercases = tokenizer.lowercases if lowercases is None else lowercases
-    why = f"`tokenizer.json` {'lowercases' if tokenizer.lowercases else 'does not lowercase'} texts."
+    lowercases = facts.material.tokenizer.lowercases
+    why = f"The repository declares that texts are {'' if lowercases else 'not '}lowercased."
     if lowercases:
         yield _change("not-lowercased", "texts are not lowercased", why, lowercase=False)
     else:
         yield _change("lowercased", "texts are lowercased", why, lowercase=True)
+
+
+def _tokenizing(facts: Facts) -> Iterator[Change]:
+    if facts.material.tokenizer.stored is not None:
+        why = (
+            "transformers builds another tokenizer after `tokenizer_config.json`; programs without it take"
+            " `tokenizer.json` as it stands."
+        )
+        yield _change(
+            f"tokenized-by:{TOKENIZER}",
+            f"texts are tokenized by `{TOKENIZER}` as it stands",
+            why,
+            tokenizer=TOKENIZER,
+        )
+
+
+def _padding_side(facts: Facts) -> Iterator[Change]:
+    if facts.declared.padding_side == "left":
+        why = "The repository's tokenizer puts it before them, which moves texts to other positions."
+        yield _change("padded-right", "padding comes after texts", why, padding_side="right")
 
 
 def _cutting(facts: Facts) -> Iterator[Change]:
@@ -209,9 +234,11 @@ def _activation(facts: Facts) -> Iterator[Change]:
             yield _change(f"activation:{name}", f"the activation is {name}", why, activation=name)
 
 
-def _types(_facts: Facts) -> Iterator[Change]:
+def _types(facts: Facts) -> Iterator[Change]:
+    why = f"transformers computes it in {facts.declared.dtype}."
+    for dtype in _COMPUTED:
+        yield _change(f"computed-in:{dtype}", f"the model computes in {dtype}", why, dtype=dtype)
     for dtype in _HALVES:
-        yield _change(f"computed-in:{dtype}", f"the model computes in {dtype}", dtype=dtype)
         yield _change(f"weights-in:{dtype}", f"weights are rounded to {dtype}", weights_dtype=dtype)
         yield _change(f"stored-in:{dtype}", f"vectors are rounded to {dtype}", stored_dtype=dtype)
 
@@ -314,6 +341,10 @@ def _loader(facts: Facts) -> Iterator[Change]:
         return
     prediction = facts.material.predict(facts.loader)
     fields: dict[str, Any] = dict(_as_predicted(prediction.pipeline))
+    if prediction.dtype is not None:
+        fields["dtype"] = prediction.dtype
+    if facts.material.tokenizer.stored is not None and parse_loader(facts.loader).loader.name in _BY_FILE:
+        fields["tokenizer"] = TOKENIZER
     if prediction.misread_keys:
         fields |= {"misread": True, "weights": prediction.misread_keys[0].file}
     if fields:
@@ -338,12 +369,15 @@ def _as_predicted(pipeline: EmbeddingPipeline | None) -> Iterator[tuple[str, Any
         yield "max_length", pipeline.max_seq_length
     if pipeline.lowercase is not None:
         yield "lowercase", pipeline.lowercase
+    if pipeline.padding_side is not None:
+        yield "padding_side", pipeline.padding_side
     yield "dense", pipeline.dense
     yield "prompt", pipeline.prompts.get(pipeline.default_prompt or "", "")
     yield "pool_prompt", pipeline.include_prompt
 
 
 _MAKERS = (
-    *(_normalization, _pooling, _dense, _prompts, _padding, _cutting, _casing, _special, _weights),
+    *(_normalization, _pooling, _dense, _prompts, _padding, _padding_side, _cutting),
+    *(_tokenizing, _casing, _special, _weights),
     *(_activation, _unread, _layers, _types, _dimension, _commit, _loader),
 )

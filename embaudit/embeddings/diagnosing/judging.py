@@ -24,7 +24,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from embaudit.embeddings.comparing import compare_rows
 from embaudit.embeddings.diagnosing.settings import Change, Setting
+from embaudit.model.comparison import Relation
 
 Vectors = npt.NDArray[np.float32]
 
@@ -56,6 +58,7 @@ class Trial:
         cosine: Of the row where it is least; NaN as above.
         from_declared: Error of the declared vectors against its own; infinite as above.
         vectors: Its vectors, in the observed order; kept only where they are near, else None.
+        errors: That of each row; kept only where they are near, or are declared, and are numbers.
         rows: The order that they had to be brought into, if any.
     """
 
@@ -66,6 +69,7 @@ class Trial:
     cosine: float
     from_declared: float = math.inf
     vectors: Vectors | None = attrs.field(default=None, repr=False)
+    errors: tuple[float, ...] = attrs.field(default=(), repr=False)
     rows: tuple[int, ...] = ()
 
     @property
@@ -94,6 +98,23 @@ def worst_error(expected: Vectors, observed: Vectors) -> float:
     if expected.shape != observed.shape:
         return math.inf
     return float(errors(expected, observed).max())
+
+
+def row_errors(expected: Vectors, observed: Vectors) -> tuple[float, ...]:
+    """The error of each row; none if the shapes differ, or one is infinite."""
+    if expected.shape != observed.shape:
+        return ()
+    found = errors(expected, observed)
+    return tuple(found.tolist()) if np.isfinite(found).all() else ()
+
+
+def common_factor(expected: Vectors, observed: Vectors) -> float | None:
+    """The factor that all observed vectors carry, if undoing it brings them nearer than rounding does.
+
+    Rounding moves a vector sideways as much as lengthwise; a factor moves all of them lengthwise.
+    """
+    found = compare_rows(expected, observed)
+    return found.scale if found.relation is Relation.SCALED else None
 
 
 def least_cosine(left: Vectors, right: Vectors) -> float:

@@ -10,8 +10,8 @@ from importlib.metadata import version
 import attrs
 from packaging.version import Version
 
-from embaudit.embeddings.diagnosing.native import check_config
-from embaudit.embeddings.diagnosing.tokens import TokenizerFile, read_tokenizer
+from embaudit.embeddings.diagnosing.native import build_tokenizer, check_config
+from embaudit.embeddings.diagnosing.tokens import TOKENIZER, TokenizerFile, read_tokenizer, same_tokens
 from embaudit.errors import TargetError
 from embaudit.loaders import ask_loader, parse_loader
 from embaudit.model.checkpoint import Checkpoint
@@ -34,6 +34,13 @@ _FIRST_BENEATH = Version("5.0.0")
 MOST_WEIGHT_FILES = 4
 """Other weight files of the repository that are tried."""
 
+TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""Files that decide on the tokenizer beside `tokenizer.json`."""
+
+_TRANSFORMER_SETTINGS = "sentence_bert_config.json"
+
+_CONFIG = "config.json"
+
 _MODULES_RUN = {"Transformer", "Pooling", "Dense", "Normalize"}
 """Modules of sentence-transformers that are built here."""
 
@@ -47,13 +54,15 @@ class Material:
         pipeline: What it declares.
         weights: The weight file that loaders open first.
         others: Weight files beside it that may hold the same model.
-        tokenizer: Its `tokenizer.json`.
+        dtype: The type that the reference computes in, by torch's name.
+        tokenizer: How its texts are tokenized.
     """
 
     repository: Repository
     pipeline: EmbeddingPipeline
     weights: str
     others: tuple[str, ...]
+    dtype: str
     tokenizer: TokenizerFile
 
     @property
@@ -87,6 +96,7 @@ def read_material(target: str | os.PathLike[str] | Snapshot, limits: Limits) -> 
     """
     snapshot = open_snapshot(target, limits=limits)
     repository = read_repository(snapshot, limits, exact=True)
+    _check_readable(repository)
     check_config(repository.declaration.config)
     prediction = ask_loader(repository, parse_loader(_reference()))
     if prediction.outcome is not Outcome.FAITHFUL:
@@ -103,8 +113,62 @@ def read_material(target: str | os.PathLike[str] | Snapshot, limits: Limits) -> 
         pipeline=pipeline,
         weights=weights,
         others=tuple(_others(repository, weights))[:MOST_WEIGHT_FILES],
-        tokenizer=read_tokenizer(snapshot, limits),
+        dtype=prediction.dtype or "float32",
+        tokenizer=_tokenizer(repository, pipeline, read_tokenizer(snapshot, limits)),
     )
+
+
+def _check_readable(repository: Repository) -> None:
+    """Refuse a repository whose `config.json` is not there to be read, and say what is there instead."""
+    found = repository.declaration.documents.get(_CONFIG)
+    if isinstance(found, Mapping):
+        return
+    if found is not None:
+        raise TargetError(f"`{_CONFIG}` is not a JSON object")
+    bad = next((each for each in repository.declaration.bad if each.path == _CONFIG), None)
+    entry = repository.snapshot.files.get(_CONFIG)
+    if bad is not None:
+        raise TargetError(f"`{_CONFIG}` cannot be used: {bad.problem}")
+    if entry is not None:
+        raise TargetError(f"`{_CONFIG}` cannot be read: it is {entry.state} {entry.detail}".rstrip())
+    raise TargetError(f"the repository has no `{_CONFIG}` that is a regular file")
+
+
+def _tokenizer(repository: Repository, pipeline: EmbeddingPipeline, stored: TokenizerFile) -> TokenizerFile:
+    """The tokenizer that transformers builds, with what sentence-transformers puts before it.
+
+    Where that is not known, `tokenizer.json` stands in for it, and the doubt is kept.
+    """
+    documents: dict[str, JSON] = {TOKENIZER: stored.document}
+    for name in TOKENIZER_SETTINGS:
+        content = repository.declaration.documents.get(name)
+        if content is not None:
+            documents[name] = content
+    documents["tokenizer_config.json"] = _with_options(repository, documents)
+    try:
+        made = build_tokenizer(repository.declaration.config, documents, repository.snapshot.repo_id)
+    except TargetError as error:
+        doubt = f"Texts are tokenized after `{TOKENIZER}` alone, and loaders may do otherwise: {error}."
+        found = attrs.evolve(stored, doubt=doubt, padding_side=pipeline.padding_side or "right")
+    else:
+        found = TokenizerFile(
+            document=made.document,
+            stored=None if same_tokens(made.document, stored.document) else stored.document,
+            padding_side=made.padding_side,
+            cut_side=made.cut_side,
+        )
+    return found.lowercasing_first() if pipeline.lowercase and not found.lowercases else found
+
+
+def _with_options(repository: Repository, documents: Mapping[str, JSON]) -> JSON:
+    """`tokenizer_config.json`, and over it what sentence-transformers passes on besides."""
+    settings = documents.get("tokenizer_config.json")
+    options = repository.declaration.documents.get(_TRANSFORMER_SETTINGS)
+    given = dict(settings) if isinstance(settings, Mapping) else {}
+    for name in ("tokenizer_args", "processor_kwargs"):
+        more = options.get(name) if isinstance(options, Mapping) else None
+        given |= dict(more) if isinstance(more, Mapping) else {}
+    return given
 
 
 def _reference() -> str:

@@ -33,7 +33,7 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 @attrs.frozen(kw_only=True, eq=False)
 class TokenStates:
-    """The vectors of the tokens of some texts, padded on the right to one length.
+    """The vectors of the tokens of some texts, padded to one length on either side.
 
     Attributes:
         vectors: Of shape (texts, tokens, hidden).
@@ -56,6 +56,14 @@ class TokenStates:
             pooled &= ~self.prompt
         return pooled
 
+    def pooled_places(self, setting: Setting) -> Tensor:
+        """For each token that is pooled its place in the text, counted from 1; 0 for the others."""
+        pooled = self.pooled_tokens(setting)
+        places = torch.arange(1, pooled.shape[1] + 1).expand(pooled.shape)
+        if not setting.pool_padding:
+            places = places - self.real.int().argmax(dim=1, keepdim=True)
+        return pooled * places
+
 
 def finish(states: TokenStates, setting: Setting, dense: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
     """The vectors of texts, as float32 of shape (texts, dimension).
@@ -65,8 +73,8 @@ def finish(states: TokenStates, setting: Setting, dense: Mapping[str, Mapping[st
         setting: How they are made.
         dense: Folder of a dense layer to its tensors.
     """
-    mask = states.pooled_tokens(setting)
-    vectors = torch.cat([_POOLINGS[mode](states.vectors, mask) for mode in setting.pooling], dim=-1)
+    places = states.pooled_places(setting)
+    vectors = torch.cat([_POOLINGS[mode](states.vectors, places) for mode in setting.pooling], dim=-1)
     for layer in setting.dense:
         vectors = _apply(layer, dense[layer.path], vectors)
     vectors = _cut(vectors, setting.cut)
@@ -105,38 +113,37 @@ def _apply(layer: DenseLayer, tensors: Mapping[str, Tensor], vectors: Tensor) ->
     return given + (vectors if through is None else functional.linear(vectors, through.to(vectors)))
 
 
-def _first(states: Tensor, mask: Tensor) -> Tensor:
-    return states[torch.arange(len(states)), mask.int().argmax(dim=1)]
+def _first(states: Tensor, places: Tensor) -> Tensor:
+    return states[torch.arange(len(states)), (places > 0).int().argmax(dim=1)]
 
 
-def _last(states: Tensor, mask: Tensor) -> Tensor:
-    places = torch.arange(1, mask.shape[1] + 1)
-    last = (mask * places).argmax(dim=1)
-    return states[torch.arange(len(states)), last] * mask.any(dim=1, keepdim=True)
+def _last(states: Tensor, places: Tensor) -> Tensor:
+    return states[torch.arange(len(states)), places.argmax(dim=1)] * places.any(dim=1, keepdim=True)
 
 
-def _max(states: Tensor, mask: Tensor) -> Tensor:
-    return states.masked_fill(~mask.unsqueeze(-1), float("-inf")).amax(dim=1)
+def _max(states: Tensor, places: Tensor) -> Tensor:
+    return states.masked_fill((places == 0).unsqueeze(-1), float("-inf")).amax(dim=1)
 
 
 def _sums(states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """The weighted sum of the tokens and that of the weights, in float32 even of half-precision states."""
-    weights = weights.unsqueeze(-1).float()
-    return (states * weights.to(states)).sum(dim=1, dtype=torch.float32), weights.sum(dim=1).clamp(min=_LEAST)
+    exact = torch.promote_types(states.dtype, torch.float32)
+    weights = weights.unsqueeze(-1).to(exact)
+    return (states * weights.to(states)).sum(dim=1, dtype=exact), weights.sum(dim=1).clamp(min=_LEAST)
 
 
-def _mean(states: Tensor, mask: Tensor) -> Tensor:
-    total, count = _sums(states, mask)
+def _mean(states: Tensor, places: Tensor) -> Tensor:
+    total, count = _sums(states, places > 0)
     return (total / count).to(states)
 
 
-def _mean_sqrt(states: Tensor, mask: Tensor) -> Tensor:
-    total, count = _sums(states, mask)
+def _mean_sqrt(states: Tensor, places: Tensor) -> Tensor:
+    total, count = _sums(states, places > 0)
     return (total / count.sqrt()).to(states)
 
 
-def _weighted(states: Tensor, mask: Tensor) -> Tensor:
-    total, count = _sums(states.float(), mask * torch.arange(1, mask.shape[1] + 1))
+def _weighted(states: Tensor, places: Tensor) -> Tensor:
+    total, count = _sums(states.to(torch.promote_types(states.dtype, torch.float32)), places)
     return (total / count).to(states)
 
 
@@ -148,3 +155,4 @@ _POOLINGS: Mapping[PoolingMode, Callable[[Tensor, Tensor], Tensor]] = {
     PoolingMode.WEIGHTED_MEAN: _weighted,
     PoolingMode.LAST_TOKEN: _last,
 }
+"""Each takes the vectors of the tokens, and their places as `TokenStates.pooled_places` gives them."""

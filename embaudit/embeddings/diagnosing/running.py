@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from embaudit.embeddings.diagnosing.material import Material
@@ -28,19 +27,22 @@ from embaudit.embeddings.diagnosing.native import (
 from embaudit.embeddings.diagnosing.pooling import TokenStates, finish
 from embaudit.embeddings.diagnosing.settings import Setting
 from embaudit.embeddings.diagnosing.tensors import read_tensors
-from embaudit.embeddings.diagnosing.tokens import Tokens, tokenize
-from embaudit.errors import EmbauditError, TargetError
+from embaudit.embeddings.diagnosing.tokens import MOST_TOKENS, TextCutter, Tokens, tokenize
+from embaudit.errors import EmbauditError, LimitError, TargetError
 from embaudit.model.limits import Limits
 from embaudit.model.weights import preferred_weights
 
 Vectors = npt.NDArray[np.float32]
 
 BATCH_TEXTS = 32
-"""Texts that a model is run over at once in half precision, the longest first: what sentence-transformers
-6.2.0 does by default, so that rounding comes out alike."""
+"""Texts that a model is run over at once in half precision, and where padding comes before texts, the longest
+first: what sentence-transformers 6.2.0 does by default, so that rounding and places come out alike."""
 
 SMALL_BATCH_TEXTS = 4
-"""The same in float32, where padding leaves no trace: few texts waste little on padding."""
+"""The same in float32, where padding after a text leaves no trace: few texts waste little on padding."""
+
+MOST_BATCH_TOKENS = BATCH_TEXTS * MOST_TOKENS
+"""Tokens, padding included, that a model is run over at once."""
 
 
 class Runner:
@@ -61,7 +63,7 @@ class Runner:
         self._tensors: tuple[tuple[Any, ...], dict[str, Tensor]] = ((), {})
         self._base: tuple[tuple[Any, ...], nn.Module] = ((), nn.Module())
         self._altered: tuple[tuple[Any, ...], nn.Module] = ((), nn.Module())
-        self._tokenizers: dict[tuple[str, bool | None], Tokenizer] = {}
+        self._tokenizers: dict[tuple[str, str, bool | None], TextCutter] = {}
         self._dense: dict[tuple[str, str], dict[str, Tensor]] = {}
 
     def run(self, settings: Iterable[Setting]) -> Iterator[tuple[Setting, Vectors | EmbauditError]]:
@@ -103,14 +105,15 @@ class Runner:
         tokens = tokenize(self._tokenizer_of(setting), self._texts, setting, most_tokens(model))
         self.n_passes += 1
         return [
-            (batch, _run_batch(model, [tokens[place] for place in batch], setting))
+            (batch, run_batch(model, [tokens[place] for place in batch], setting))
             for batch in _batches(self._texts, setting)
         ]
 
-    def _tokenizer_of(self, setting: Setting) -> Tokenizer:
-        key = (setting.source, setting.lowercase)
+    def _tokenizer_of(self, setting: Setting) -> TextCutter:
+        key = (setting.source, setting.tokenizer, setting.lowercase)
         if key not in self._tokenizers:
-            self._tokenizers[key] = self._materials[setting.source].tokenizer.tokenizer(setting.lowercase)
+            file = self._materials[setting.source].tokenizer
+            self._tokenizers[key] = file.tokenizer(setting.lowercase, as_stored=bool(setting.tokenizer))
         return self._tokenizers[key]
 
     def _model_of(self, setting: Setting) -> nn.Module:
@@ -167,7 +170,8 @@ def _altered(base: nn.Module, setting: Setting) -> nn.Module:
 def _batches(texts: Sequence[str], setting: Setting) -> list[list[int]]:
     """Positions of the texts that are run together."""
     places = list(range(len(texts)))
-    size = SMALL_BATCH_TEXTS if setting.dtype == "float32" else BATCH_TEXTS
+    leaves_no_trace = setting.dtype == "float32" and setting.padding_side == "right"
+    size = SMALL_BATCH_TEXTS if leaves_no_trace else BATCH_TEXTS
     if setting.padding is None:
         places.sort(key=lambda place: -len(texts[place]))
     else:
@@ -175,18 +179,28 @@ def _batches(texts: Sequence[str], setting: Setting) -> list[list[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
-def _run_batch(model: nn.Module, batch: Sequence[Tokens], setting: Setting) -> TokenStates:
+def run_batch(model: nn.Module, batch: Sequence[Tokens], setting: Setting) -> TokenStates:
+    """The vectors of the tokens of some texts, filled up to one length.
+
+    Raises:
+        LimitError: If that is more tokens than a model is run over at once.
+        TargetError: If the model cannot be run over them.
+    """
     longest = max(len(tokens.numbers) for tokens in batch)
     length = max(longest, setting.padding.length) if setting.padding is not None else longest
+    if len(batch) * length > MOST_BATCH_TOKENS:
+        problem = f"{len(batch)} texts of {length} tokens are more than {MOST_BATCH_TOKENS} tokens at once"
+        raise LimitError(problem, limit="MOST_BATCH_TOKENS")
     padding_number = getattr(model.config, "pad_token_id", None) or 0
     numbers = torch.full((len(batch), length), padding_number)
     real, special, prompt = (torch.zeros(numbers.shape, dtype=torch.bool) for _ in range(3))
     for row, tokens in enumerate(batch):
         count = len(tokens.numbers)
-        numbers[row, :count] = torch.tensor(tokens.numbers)
-        real[row, :count] = True
-        special[row, :count] = torch.tensor(tokens.special)
-        prompt[row, : tokens.n_prompt] = True
+        start = length - count if setting.padding_side == "left" else 0
+        numbers[row, start : start + count] = torch.tensor(tokens.numbers)
+        real[row, start : start + count] = True
+        special[row, start : start + count] = torch.tensor(tokens.special)
+        prompt[row, start : start + tokens.n_prompt] = True
     mask = torch.ones_like(real) if setting.attend_padding else real
     vectors = run_model(model, numbers, mask)
     return TokenStates(vectors=vectors, real=real, special=special, prompt=prompt)

@@ -22,6 +22,7 @@ from embaudit.embeddings.diagnosing.judging import (
     least_cosine,
     not_told_apart,
     permutation,
+    row_errors,
     worst_error,
 )
 from embaudit.embeddings.diagnosing.material import Material, read_material
@@ -63,8 +64,10 @@ def search(question: Question) -> Diagnosis:
     hunt = _Hunt(runner, observed, question.most_passes)
     hunt.start(declared_setting(material))
     facts = _facts(question, material, other, hunt)
-    hunt.try_singles(changes(facts))
-    hunt.try_pairs()
+    singles = changes(facts)
+    if hunt.reaches_dimension(singles):
+        hunt.try_singles(singles)
+        hunt.try_pairs()
     return tell(
         Found(
             target=str(question.target)
@@ -72,7 +75,7 @@ def search(question: Question) -> Diagnosis:
             else _named(question.target),
             material=material,
             loader=question.loader,
-            n_texts=len(question.texts),
+            observed=observed,
             n_passes=runner.n_passes,
             trials=tuple(hunt.trials),
             failures=tuple(hunt.failures),
@@ -152,6 +155,23 @@ class _Hunt:
         self._reference = vectors
         self._keep((), declared, vectors)
 
+    def reaches_dimension(self, singles: Sequence[Change]) -> bool:
+        """Whether anything that is tried gives as many components as were observed.
+
+        Fields that decide on them are few, and most of them cost no run of a model.
+        """
+        dimension = self.observed.shape[1]
+        if self.declared.dimension == dimension:
+            return True
+        shaping = [change for change in singles if change.shapes_vectors]
+        pairs = [pair for pair in combinations(shaping, 2) if _fit(*pair)]
+        settings = [change.applied(self.declared.setting) for change in shaping]
+        settings += [right.applied(left.applied(self.declared.setting)) for left, right in pairs]
+        return any(
+            not isinstance(vectors, EmbauditError) and vectors.shape[1] == dimension
+            for _, vectors in self.runner.run(settings)
+        )
+
     def try_singles(self, singles: Sequence[Change]) -> None:
         """Try every change alone, and together with each that costs no further run of a model."""
         self._singles = tuple(singles)
@@ -216,6 +236,7 @@ class _Hunt:
             cosine=least_cosine(vectors, self.observed),
             from_declared=worst_error(vectors, self._reference),
             vectors=vectors if error <= MOST_ERROR else None,
+            errors=row_errors(vectors, self.observed) if error <= MOST_ERROR or not made else (),
         )
         self.trials.append(trial)
         if not trial.reproduces and len(made) <= 1:
@@ -233,6 +254,7 @@ class _Hunt:
                 error=worst_error(there, self.observed),
                 cosine=least_cosine(there, self.observed),
                 vectors=there,
+                errors=row_errors(there, self.observed),
                 rows=rows,
             )
         )

@@ -61,7 +61,9 @@ class Setting:
         weights_dtype: The type that weights are rounded to first; empty if they are not.
         prompt: Put before every text.
         pool_prompt: Whether its tokens are pooled.
-        lowercase: Whether texts are lowercased; None for as `tokenizer.json` says.
+        tokenizer: The file whose tokenizer is taken as it stands there; empty for the one that transformers
+            builds.
+        lowercase: Whether texts are lowercased; None for as the tokenizer does.
         special_tokens: Whether `[CLS]` and the like are added.
         pool_special: Whether they are pooled.
         max_length: Tokens, special ones included, at which texts end; None for as many as the model takes.
@@ -87,11 +89,13 @@ class Setting:
     weights_dtype: str = ""
     prompt: str = ""
     pool_prompt: bool = True
+    tokenizer: str = ""
     lowercase: bool | None = None
     special_tokens: bool = True
     pool_special: bool = True
     max_length: int | None = None
     padding: Padding | None = None
+    padding_side: str = "right"
     attend_padding: bool = False
     pool_padding: bool = False
     pooling: tuple[PoolingMode, ...]
@@ -130,9 +134,16 @@ MODEL_FIELDS = (*BASE_FIELDS, "unread", "skipped_layers", "weights_dtype")
 
 STATE_FIELDS = (
     *MODEL_FIELDS,
-    *("prompt", "lowercase", "special_tokens", "max_length", "padding", "attend_padding"),
+    *("prompt", "tokenizer", "lowercase", "special_tokens", "max_length"),
+    *("padding", "padding_side", "attend_padding"),
 )
 """Fields that cost another run of a model."""
+
+TOKEN_FIELDS = ("tokenizer", "lowercase", "special_tokens", "max_length", "padding_side")
+"""Fields that are about what a tokenizer does."""
+
+SHAPE_FIELDS = ("source", "pooling", "dense", "cut", "cut_after")
+"""Fields that decide on the number of components."""
 
 
 @attrs.frozen(kw_only=True)
@@ -158,6 +169,16 @@ class Change:
     def runs_model(self) -> bool:
         """Whether it costs another run of a model."""
         return not self.fields.keys().isdisjoint(STATE_FIELDS)
+
+    @property
+    def is_about_tokens(self) -> bool:
+        """Whether the tokenizer does otherwise by it."""
+        return not self.fields.keys().isdisjoint(TOKEN_FIELDS)
+
+    @property
+    def shapes_vectors(self) -> bool:
+        """Whether vectors may have another number of components by it."""
+        return not self.fields.keys().isdisjoint(SHAPE_FIELDS)
 
     def applied(self, setting: Setting) -> Setting:
         """The setting with its fields changed."""

@@ -9,6 +9,8 @@ from embaudit.embeddings.diagnosing.judging import (
     AHEAD,
     NOISE,
     Trial,
+    Vectors,
+    common_factor,
     not_told_apart,
     same_vectors,
     without_bundles,
@@ -23,8 +25,8 @@ MOST_PAIRS_TOLD = 20
 
 _DECLARED = f"vectors are made as {REFERENCE} makes them of this repository"
 
-_HALVES = ("computed-in:float16", "computed-in:bfloat16")
-"""Hypotheses that tell how far half-precision rounding reaches."""
+_COMPUTED = "computed-in:"
+"""How hypotheses begin that tell how far rounding reaches."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -35,7 +37,7 @@ class Found:
         target: What was asked about, as it was named.
         material: Its files.
         loader: The loader asked about.
-        n_texts: How many texts there were.
+        observed: The observed vectors.
         n_passes: Runs of models.
         trials: What was tried; what is declared comes first.
         failures: Name and reason of what could not be tried.
@@ -45,7 +47,7 @@ class Found:
     target: str
     material: Material
     loader: str | None
-    n_texts: int
+    observed: Vectors
     n_passes: int
     trials: tuple[Trial, ...]
     failures: tuple[tuple[str, str], ...]
@@ -55,8 +57,12 @@ class Found:
 def tell(found: Found) -> Diagnosis:
     """The diagnosis."""
     near = not_told_apart(found.trials)
-    verdict = _verdict(near, found.trials)
+    factor = _factor(near, found)
+    verdict = verdict_of(near, found.trials, is_scaled=factor is not None)
     group = without_bundles(near) if verdict is Verdict.EXPLAINED else ()
+    doubtful = tuple(trial for trial in group if _is_doubtful(trial, found))
+    if doubtful:
+        verdict, group = Verdict.UNEXPLAINED, ()
     return Diagnosis(
         target=found.target,
         commit=found.material.snapshot.commit,
@@ -67,35 +73,70 @@ def tell(found: Found) -> Diagnosis:
         ranked=tuple(map(_hypothesis, _ranked(found.trials))),
         without_effect=tuple(_without_effect(found.trials)),
         untested=tuple(_untested(found)),
-        notes=tuple(_notes(found, verdict, near)),
-        n_texts=found.n_texts,
+        doubts=(doubt,) if (doubt := found.material.tokenizer.doubt) else (),
+        notes=(*_doubtful_notes(doubtful), *_notes(found, verdict, near, factor)),
+        dimension=found.observed.shape[1],
+        n_texts=len(found.observed),
         n_passes=found.n_passes,
     )
 
 
-def _verdict(near: Sequence[Trial], trials: Sequence[Trial]) -> Verdict:
-    if not near:
+def _is_doubtful(trial: Trial, found: Found) -> bool:
+    """Whether a cause may be what loaders do anyway, as it is not sure what tokenizer they have."""
+    return bool(found.material.tokenizer.doubt) and any(change.is_about_tokens for change in trial.changes)
+
+
+def _doubtful_notes(doubtful: Sequence[Trial]) -> Iterator[str]:
+    for trial in doubtful:
+        yield f"`{_hypothesis(trial).name}` gives the vectors, and may be what loaders do of themselves."
+
+
+def _factor(near: Sequence[Trial], found: Found) -> float | None:
+    """What all observed vectors are multiplied by, where that is all that keeps them from being the nearest.
+
+    The nearest is what is declared, if that is not told apart from the nearest.
+    """
+    nearest = next((trial for trial in near if not trial.changes), near[0] if near else None)
+    if nearest is None or nearest.vectors is None or nearest.error <= NOISE:
+        return None
+    return common_factor(nearest.vectors, found.observed)
+
+
+def verdict_of(near: Sequence[Trial], trials: Sequence[Trial], *, is_scaled: bool) -> Verdict:
+    """What comes of a search.
+
+    Args:
+        near: The trials that are not told apart from the nearest; none if that one is far.
+        trials: All of them; what is declared comes first.
+        is_scaled: Whether the observed vectors are the nearest ones, all of them longer or shorter alike.
+    """
+    if not near or is_scaled:
         return Verdict.UNEXPLAINED
     if any(not trial.changes for trial in near):
-        declared = trials[0]
-        is_rounding = declared.error <= max(NOISE, AHEAD * max(_rounding(trials).values(), default=0.0))
-        return Verdict.AGREES if declared.reproduces and is_rounding else Verdict.UNEXPLAINED
+        return _verdict_on_declared(trials)
     if not all(trial.reproduces for trial in near) or not same_vectors(near):
         return Verdict.AMBIGUOUS
     return Verdict.EXPLAINED
 
 
+def _verdict_on_declared(trials: Sequence[Trial]) -> Verdict:
+    """What comes of it where what is declared is not told apart from the nearest."""
+    declared = trials[0]
+    is_rounding = declared.error <= max(NOISE, AHEAD * max(_rounding(trials).values(), default=0.0))
+    if not is_rounding:
+        return Verdict.UNEXPLAINED
+    return Verdict.AGREES if declared.reproduces else Verdict.AMBIGUOUS
+
+
 def _rounding(trials: Sequence[Trial]) -> dict[str, float]:
-    """Name of a half-precision type to how far computing in it takes vectors from those declared."""
-    found = {}
-    for trial in trials:
-        if (
-            len(trial.changes) == 1
-            and trial.changes[0].name in _HALVES
-            and math.isfinite(trial.from_declared)
-        ):
-            found[trial.changes[0].name.partition(":")[2]] = trial.from_declared
-    return found
+    """Name of another type to how far computing in it takes vectors from those declared."""
+    return {
+        trial.changes[0].name.removeprefix(_COMPUTED): trial.from_declared
+        for trial in trials
+        if len(trial.changes) == 1
+        and trial.changes[0].name.startswith(_COMPUTED)
+        and math.isfinite(trial.from_declared)
+    }
 
 
 def _hypothesis(trial: Trial) -> Hypothesis:
@@ -108,6 +149,7 @@ def _hypothesis(trial: Trial) -> Hypothesis:
         distance=trial.error if is_told else None,
         cosine=trial.cosine if is_told and math.isfinite(trial.cosine) else None,
         reproduces=trial.reproduces,
+        distances=trial.errors,
         rows=trial.rows,
     )
 
@@ -142,10 +184,22 @@ def _untested(found: Found) -> Iterator[str]:
         yield f"{plural(found.n_untried, 'combination')} would have taken more runs than were allowed."
 
 
-def _notes(found: Found, verdict: Verdict, near: Sequence[Trial]) -> Iterator[str]:
-    declared = found.trials[0]
+def _notes(found: Found, verdict: Verdict, near: Sequence[Trial], factor: float | None) -> Iterator[str]:
+    declared, dimension = found.trials[0], found.observed.shape[1]
+    if all(trial.dimension != dimension for trial in found.trials):
+        yield (
+            f"The observed vectors have {plural(dimension, 'component')}, those declared"
+            f" {declared.dimension:,}, and nothing that is tried gives as many."
+        )
+    if factor is not None:
+        whose = next((trial for trial in near if not trial.changes), near[0])
+        yield (
+            f"All observed vectors are {factor:.6g} times those of `{_hypothesis(whose).name}`, which is no"
+            " rounding."
+        )
     reaches = _rounding(found.trials)
-    if declared.reproduces and declared.error > NOISE and verdict is not Verdict.EXPLAINED:
+    is_near = declared.reproduces or any(not trial.changes for trial in near)
+    if is_near and declared.error > NOISE and verdict is not Verdict.EXPLAINED:
         told = " and ".join(f"computing in {name} {reach:.1e}" for name, reach in reaches.items())
         yield (
             f"The vectors are up to {declared.error:.1e} of their length from those declared"

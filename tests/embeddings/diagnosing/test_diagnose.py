@@ -1,6 +1,7 @@
 """Diagnoses of a tiny BERT, held against vectors that transformers makes of its files."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModel, BertConfig
+from transformers import AutoModel, AutoTokenizer, BertConfig
 
 from embaudit import open_snapshot
 from embaudit.embeddings.diagnosing import MOST_TEXTS, diagnose
 from embaudit.embeddings.diagnosing.native import build_model
-from embaudit.errors import FormatError, TargetError, UsageError
+from embaudit.errors import FormatError, LimitError, TargetError, UsageError
 from embaudit.model.diagnosis import Diagnosis, Verdict
 from embaudit.report.codec import from_jsonable
-from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_json
+from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_html, render_diagnosis_json
 from embaudit.testing.module_repositories import changed, dense, write, write_modules
 from embaudit.testing.repositories import bert_settings, bert_tensors, flat, save_safetensors, save_torch
 
@@ -273,6 +274,43 @@ def test_a_repository_that_cannot_be_run_is_refused(damage: Callable[[Path], Non
         diagnose(folder, np.ones((len(TEXTS), 32)), texts=TEXTS)
 
 
+def halved(folder: Path, dtype: torch.dtype) -> Path:
+    """The repository with its weights in another type, which `config.json` names."""
+    save_safetensors({name: each.to(dtype) for name, each in TENSORS.items()}, folder / "model.safetensors")
+    changed("config.json", dtype=str(dtype).removeprefix("torch."))(folder)
+    return folder
+
+
+def batched(folder: Path, dtype: str) -> np.ndarray:
+    """Means of the texts as one batch, computed in a type and rounded to it."""
+    model = AutoModel.from_pretrained(folder, dtype=dtype).eval()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_padding()
+    order = sorted(range(len(TEXTS)), key=lambda place: -len(TEXTS[place]))
+    given = tokenizer.encode_batch([TEXTS[place] for place in order])
+    mask = torch.tensor([each.attention_mask for each in given])
+    with torch.no_grad():
+        found = model(torch.tensor([each.ids for each in given]), mask).last_hidden_state
+    total = (found * mask[..., None].to(found)).sum(1, dtype=torch.float32)
+    means = (total / mask.sum(1, keepdim=True)).to(found)
+    return means.float()[torch.tensor(order).argsort()].numpy()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_the_type_of_the_repository_is_followed(dtype: torch.dtype, folder: Path) -> None:
+    """Where `config.json` names one, as transformers does; computing in float32 is otherwise then."""
+    halved(folder, dtype)
+    rows = {name: batched(folder, name) for name in ("auto", "float32")}
+
+    honest = diagnose(folder, rows["auto"], texts=TEXTS)
+    otherwise = diagnose(folder, rows["float32"], texts=TEXTS)
+
+    assert honest.verdict is Verdict.AGREES
+    assert honest.declared.distance is not None
+    assert honest.declared.distance < 1e-5
+    assert causes(otherwise) == {"computed-in:float32"}
+
+
 def test_a_tokenizer_that_the_library_refuses_is_told(folder: Path) -> None:
     """As an error of the format."""
     write(folder / "tokenizer.json", {"version": "1.0", "model": {"type": "Nonsense"}})
@@ -307,3 +345,158 @@ def test_what_a_loader_does_otherwise_is_tried_at_once(folder: Path) -> None:
 
     assert alone.cause is None
     assert causes(asked) == {"as-predicted:tei[cuda]==1.5.0"}
+
+
+@pytest.mark.parametrize("factor", [1.01, 0.999])
+def test_a_factor_is_no_rounding(factor: float, folder: Path) -> None:
+    """However near the vectors are: none of them points elsewhere, and all are longer alike."""
+    diagnosis = diagnose(folder, vectors(folder) * factor, texts=TEXTS)
+
+    assert diagnosis.verdict is Verdict.UNEXPLAINED
+    assert diagnosis.cause is None
+    assert f"{factor:g} times" in " ".join(diagnosis.notes)
+
+
+def test_another_dimension_is_told_at_once(folder: Path) -> None:
+    """Where nothing that is tried gives as many components, nothing is searched for."""
+    diagnosis = diagnose(folder, np.ones((len(TEXTS), 1600)), texts=TEXTS)
+
+    assert diagnosis.verdict is Verdict.UNEXPLAINED
+    assert diagnosis.n_passes < 5
+    assert "1,600 components, those declared 32" in " ".join(diagnosis.notes)
+
+
+def test_a_tokenizer_is_built_as_transformers_does(folder: Path) -> None:
+    """BERT's obeys `tokenizer_config.json`; whoever takes `tokenizer.json` as it stands does otherwise."""
+    changed("tokenizer_config.json", strip_accents=False)(folder)
+    texts = (*TEXTS, "h\N{LATIN SMALL LETTER E WITH ACUTE}llo")
+    model, made = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        observed = torch.stack(
+            [model(**made(text, return_tensors="pt")).last_hidden_state[0].mean(0) for text in texts]
+        )
+    by_file = torch.stack([rows.mean(0) for rows in states(folder, texts)])
+
+    assert diagnose(folder, observed, texts=texts).verdict is Verdict.AGREES
+    assert causes(diagnose(folder, by_file, texts=texts)) == {"tokenized-by:tokenizer.json"}
+
+
+DOUBTFUL = {
+    "code": {"auto_map": {"AutoTokenizer": ["tokenization.Own", None]}},
+    "files": {"fast_tokenizer_files": ["tokenizer.4.0.json"]},
+    "numbers": {"extra_ids": 10**9},
+    "no tokenizer": {"tokenizer_class": "AutoModel"},
+    "no class": {"tokenizer_class": ["BertTokenizer"]},
+}
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_a_tokenizer_that_is_not_known_is_a_doubt(name: str, folder: Path) -> None:
+    """Vectors that nothing gives are then not called others than those declared."""
+    changed("tokenizer_config.json", **DOUBTFUL[name])(folder)
+    observed = np.random.default_rng(0).normal(size=(len(TEXTS), 32))
+
+    diagnosis = diagnose(folder, observed, texts=TEXTS, most_passes=1)
+
+    assert len(diagnosis.doubts) == 1
+    assert diagnosis.cause is None
+    told = " ".join(render_diagnosis(diagnosis).split())
+    assert "is not known" in told
+    assert "are not those" not in told
+    assert diagnose(folder, vectors(folder), texts=TEXTS, most_passes=1).verdict is Verdict.AGREES
+
+
+def test_what_an_unknown_tokenizer_may_do_is_no_cause(folder: Path, tmp_path: Path) -> None:
+    """Vectors of texts that were not lowercased, while code that is not run may leave their case alone."""
+    other = repository(tmp_path / "other")
+    document = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
+    write(other / "tokenizer.json", document | {"normalizer": document["normalizer"] | {"lowercase": False}})
+    observed = vectors(other)
+    known = diagnose(folder, observed, texts=TEXTS)
+    changed("tokenizer_config.json", **DOUBTFUL["code"])(folder)
+
+    diagnosis = diagnose(folder, observed, texts=TEXTS)
+
+    assert causes(known) == {"not-lowercased"}
+    assert (diagnosis.verdict, diagnosis.cause) == (Verdict.UNEXPLAINED, None)
+    assert "`not-lowercased` gives the vectors" in diagnosis.notes[0]
+
+
+def test_settings_of_a_tokenizer_open_no_file(folder: Path, tmp_path: Path) -> None:
+    """Texts among them that could be paths do not reach transformers."""
+    words = tmp_path / "words.txt"
+    words.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nother\n", encoding="utf-8")
+    named = {
+        "init_inputs": [str(words)],
+        "vocab": str(words),
+        "vocab_file": str(words),
+        "gguf_file": str(words),
+    }
+    changed("tokenizer_config.json", **named)(folder)
+
+    diagnosis = diagnose(folder, vectors(folder), texts=TEXTS, most_passes=1)
+
+    assert (diagnosis.verdict, diagnosis.doubts) == (Verdict.AGREES, ())
+
+
+def test_labels_are_not_counted(folder: Path) -> None:
+    """Heads are not built, and however many labels they have takes no time."""
+    observed = vectors(folder)
+    changed("config.json", num_labels=10**8)(folder)
+
+    assert diagnose(folder, observed, texts=TEXTS, most_passes=1).verdict is Verdict.AGREES
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"num_hidden_layers": 10**8}, {"vocab_size": 10**9}, {"hidden_size": 10**6, "num_attention_heads": 10}],
+    ids=["layers", "words", "width"],
+)
+def test_a_model_larger_than_its_weights_is_not_built(fields: dict[str, int]) -> None:
+    """Before anything of it is allocated."""
+    config = BertConfig(vocab_size=120, hidden_size=32, num_hidden_layers=2, num_attention_heads=4).to_dict()
+
+    with pytest.raises(LimitError):
+        build_model(config | fields, TENSORS, "float32")
+
+
+def a_pipe(path: Path) -> None:
+    """Nobody writes into it."""
+    os.mkfifo(path)
+
+
+def a_link(path: Path) -> None:
+    """To another place."""
+    path.symlink_to(Path(__file__).resolve())
+
+
+def no_object(path: Path) -> None:
+    """JSON, but not settings."""
+    path.write_text("[]", encoding="utf-8")
+
+
+@pytest.mark.parametrize("put", [a_pipe, a_link, no_object, Path.mkdir])
+def test_what_is_wrong_with_the_configuration_is_told(put: Callable[[Path], None], folder: Path) -> None:
+    """And not that it names no model."""
+    (folder / "config.json").unlink()
+    put(folder / "config.json")
+
+    with pytest.raises(TargetError, match=r"config\.json") as raised:
+        diagnose(folder, np.ones((len(TEXTS), 32)), texts=TEXTS)
+
+    assert "of the type" not in str(raised.value)
+
+
+def test_a_page_has_a_picture_of_the_distances(folder: Path) -> None:
+    """Of what is declared, its far texts red, and of the cause; texts are not markup."""
+    texts = (*TEXTS[:-1], "<b>word1</b>")
+    observed = torch.stack([rows[0] for rows in states(folder, texts)]).numpy()
+
+    shown = render_diagnosis_html(diagnose(folder, observed, texts=texts), texts)
+
+    assert shown.startswith("<!doctype html>")
+    assert shown.count("<svg") == 2
+    assert "#d33" in shown.partition("</svg>")[0]
+    assert "#d33" not in shown.partition("</svg>")[2]
+    assert "pooling:cls" in shown
+    assert "<b>" not in shown

@@ -73,6 +73,25 @@ def test_tokens_of_a_prompt_can_be_left_out(mode: PoolingMode) -> None:
     assert np.allclose(found[1], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("mode", PoolingMode)
+@pytest.mark.parametrize("pools_prompt", [True, False], ids=["prompt", "no prompt"])
+def test_the_side_of_padding_does_not_matter(mode: PoolingMode, *, pools_prompt: bool) -> None:
+    """Vectors of tokens that are the same are pooled alike, before padding or after it."""
+    right = states()
+    rolls = [5 - length for length in LENGTHS]
+
+    def rolled(each: torch.Tensor) -> torch.Tensor:
+        return torch.stack([row.roll(roll, dims=0) for row, roll in zip(each, rolls, strict=True)])
+
+    left = TokenStates(**{name: rolled(getattr(right, name)) for name in attrs.fields_dict(TokenStates)})
+    setting = attrs.evolve(PLAIN, pooling=(mode,), pool_prompt=pools_prompt)
+
+    found, expected = finish(left, setting, {}), finish(right, setting, {})
+
+    kept = slice(None) if pools_prompt else slice(2)  # the last text is nothing but the prompt
+    assert torch.allclose(found[kept], expected[kept], atol=1e-6)
+
+
 def test_special_tokens_can_be_left_out() -> None:
     """Only what lies between them is pooled."""
     found = finish(states(), attrs.evolve(PLAIN, pool_special=False), {})

@@ -5,9 +5,10 @@ import json
 import attrs
 import pytest
 
+from embaudit.embeddings.diagnosing.growth import MOST_CHARACTERS
 from embaudit.embeddings.diagnosing.settings import Setting
-from embaudit.embeddings.diagnosing.tokens import MOST_TOKENS, TokenizerFile, tokenize
-from embaudit.errors import LimitError, TargetError
+from embaudit.embeddings.diagnosing.tokens import MOST_TOKENS, TokenizerFile, same_tokens, tokenize
+from embaudit.errors import EmbauditError, FormatError, LimitError, TargetError
 from embaudit.model.embedding_pipeline import PoolingMode
 from embaudit.testing.repositories import bert_settings
 
@@ -91,3 +92,102 @@ def test_endless_and_empty_texts_are_refused() -> None:
         numbers(FILE, "hello world", max_length=1)
     with pytest.raises(LimitError):
         numbers(FILE, "hello " * MOST_TOKENS)
+
+
+def replacing(content: str, count: int = 1) -> dict[str, object]:
+    """A normaliser that replaces the letter l."""
+    step = {"type": "Replace", "pattern": {"String": "l"}, "content": content}
+    return {"type": "Sequence", "normalizers": [{"type": "Sequence", "normalizers": [step]}] * count}
+
+
+CATASTROPHE = {"Regex": "(x+x+)+y"}
+SPECIAL = {"id": "X", "ids": [CLS] * 1000, "tokens": ["[CLS]"] * 1000}
+HOSTILE = {
+    "a regular expression to split at": (
+        {"pre_tokenizer": {"type": "Split", "pattern": CATASTROPHE, "behavior": "Removed", "invert": False}},
+        TargetError,
+    ),
+    "a regular expression to replace": (
+        {"normalizer": {"type": "Replace", "pattern": CATASTROPHE, "content": ""}},
+        TargetError,
+    ),
+    "no token for unknown words": ({"model": {**DOCUMENT["model"], "unk_token": "nope"}}, TargetError),
+    "long replacements": ({"normalizer": replacing("l" * 1000, 4)}, LimitError),
+    "a very long replacement": ({"normalizer": replacing("l" * 10_000_000)}, LimitError),
+    "many replacements": ({"normalizer": replacing("ll", 40)}, LimitError),
+    "many special tokens": (
+        {
+            "post_processor": {
+                "type": "TemplateProcessing",
+                "single": [{"SpecialToken": {"id": "X", "type_id": 0}}] * 1000,
+                "pair": [],
+                "special_tokens": {"X": SPECIAL},
+            }
+        },
+        LimitError,
+    ),
+    "a number for a normaliser": ({"normalizer": 3}, FormatError),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_tokenizer_ends_in_an_error(name: str) -> None:
+    """One of embaudit's own, before time or memory are used up; panics in Rust are no Exception."""
+    fields, error = HOSTILE[name]
+
+    with pytest.raises(error) as raised:
+        numbers(TokenizerFile(document={**DOCUMENT, **fields}), "hello " + "x" * 40 + " \N{SNOWMAN}")
+
+    assert isinstance(raised.value, EmbauditError)
+
+
+@pytest.mark.parametrize(
+    "normalizer",
+    [
+        replacing("l"),
+        replacing("ll"),
+        {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "hello "}, {"type": "NFKD"}]},
+    ],
+    ids=["as many", "more", "before"],
+)
+def test_a_normaliser_may_make_texts_longer(normalizer: dict[str, object]) -> None:
+    """A little, as real ones do; the tokens are those of the library."""
+    file = TokenizerFile(document={**DOCUMENT, "normalizer": normalizer})
+
+    assert numbers(file, "hello world") == tuple(file.tokenizer().backend.encode("hello world").ids)
+
+
+def test_texts_of_millions_of_characters_are_refused() -> None:
+    """Before they are tokenized."""
+    with pytest.raises(LimitError, match="characters"):
+        numbers(FILE, "a" * (MOST_CHARACTERS + 1))
+
+
+def test_an_endless_padding_is_not_tried() -> None:
+    """A length that no model takes is none to try."""
+    padding = {"strategy": {"Fixed": MOST_TOKENS + 1}}
+
+    assert TokenizerFile(document={**DOCUMENT, "padding": padding}).padded_length is None
+
+
+def test_texts_are_cut_on_the_side_that_is_declared() -> None:
+    """Their beginnings on the left; `tokenizer.json` as it stands cuts on the right."""
+    file = attrs.evolve(FILE, cut_side="left")
+    setting = attrs.evolve(PLAIN, max_length=3)
+
+    assert tokenize(file.tokenizer(), ["hello world"], setting, None)[0].numbers == (CLS, WORLD, SEP)
+    stored = file.tokenizer(as_stored=True)
+    assert tokenize(stored, ["hello world"], setting, None)[0].numbers == (CLS, HELLO, SEP)
+
+
+def test_lowercasing_before_all_else_keeps_accents() -> None:
+    """As sentence-transformers does it; the file as it stands is kept beside it."""
+    plain = {**DOCUMENT["normalizer"], "lowercase": False}
+    file = TokenizerFile(document={**DOCUMENT, "normalizer": plain})
+    first = file.lowercasing_first()
+
+    assert numbers(file, "HELLO") == (CLS, UNKNOWN, SEP)
+    assert numbers(first, "HELLO") == (CLS, HELLO, SEP)
+    assert numbers(first, "HELL\N{LATIN CAPITAL LETTER O WITH ACUTE}") == (CLS, UNKNOWN, SEP)
+    assert first.stored == file.document
+    assert not same_tokens(first.document, file.document)
