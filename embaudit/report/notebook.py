@@ -4,32 +4,26 @@ Both are of a few kilobytes, however large the value is. No script, and no colou
 theme: see `page_style`. `embaudit.model.shown` asks for what is here, and for tables, which are in `frames`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from embaudit.model.checkpoint import Checkpoint
 from embaudit.model.comparison import EmbeddingComparison
-from embaudit.model.diagnosis import Diagnosis, Hypothesis
+from embaudit.model.diagnosis import Cause, Diagnosis, Hypothesis
 from embaudit.model.diff import SnapshotDiff
 from embaudit.model.prediction import LoadPrediction, PredictedLoad
 from embaudit.model.probe import Probe, ProbeDrift
 from embaudit.model.tensor_map import TensorMap
-from embaudit.report.diagnosis import render_diagnosis, verdict_line
+from embaudit.report.diagnosis import render_diagnosis, render_diagnosis_html
 from embaudit.report.embeddings import render_comparison, render_comparison_html
 from embaudit.report.html.changes import diff_part
 from embaudit.report.html.loads import loads_table
 from embaudit.report.html.parts import (
     PIECE,
-    Cell,
-    Column,
-    bullets,
-    fold,
     left_out,
     paragraph,
-    prose,
-    table,
     text,
 )
 from embaudit.report.html.weights import maps_part, weights_tables
@@ -37,6 +31,8 @@ from embaudit.report.loads import render_prediction
 from embaudit.report.pages import page
 from embaudit.report.probes import render_drift, render_drift_html, render_probe, render_probe_html
 from embaudit.report.text import render_checkpoint, render_diff, render_map
+
+_DIAGNOSIS_LISTS = ("doubts", "notes", "without_effect", "untested")
 
 MAX_LINES = 120
 """Lines of text of one value."""
@@ -115,37 +111,19 @@ def _ended(piece: str, n_rows: int) -> str:
 
 
 def _diagnosis(diagnosis: Diagnosis) -> str:
-    return _titled("embaudit: diagnosis", "".join(_diagnosed(diagnosis)))
-
-
-def _diagnosed(diagnosis: Diagnosis) -> Iterator[str]:
-    yield paragraph(prose(verdict_line(diagnosis)))
-    for hypothesis in () if diagnosis.cause is None else diagnosis.cause.hypotheses[: PIECE.items]:
-        yield paragraph(f"<strong>{text(hypothesis.name)}</strong>: {prose(hypothesis.description)}.")
-        yield bullets(map(prose, hypothesis.evidence), len(hypothesis.evidence), PIECE)
-    yield from (paragraph(prose(note)) for note in diagnosis.notes[: PIECE.items])
-    columns = (
-        Column("hypothesis", "name"),
-        Column("distance", "number"),
-        Column("cosine", "number"),
-        Column("dimension", "number"),
+    lists = {name: getattr(diagnosis, name) for name in _DIAGNOSIS_LISTS}
+    cut = {name: told[: PIECE.items] for name, told in lists.items()}
+    cause = diagnosis.cause and Cause(
+        hypotheses=tuple(map(_hypothesis, diagnosis.cause.hypotheses[: PIECE.items]))
     )
-    ranked = diagnosis.ranked
-    yield table(columns, map(_hypothesis, ranked), "hypotheses", most=PIECE.rows, total=len(ranked))
-    for title, names in (
-        ("no effect on these texts", diagnosis.without_effect),
-        ("not tried", diagnosis.untested),
-    ):
-        yield fold(f"{title} ({len(names):,})", bullets(map(prose, names), len(names), PIECE))
+    shown = attrs.evolve(diagnosis, cause=cause, **cut)
+    n_left = sum(max(0, len(told) - PIECE.items) for told in lists.values())
+    piece = render_diagnosis_html(shown, max_rows=PIECE.rows, whole_page=False)
+    return _ended(piece, PIECE.rows + n_left)
 
 
-def _hypothesis(hypothesis: Hypothesis) -> tuple[str | Cell, ...]:
-    return (
-        text(hypothesis.name),
-        "" if hypothesis.distance is None else Cell(f"{hypothesis.distance:.2g}", hypothesis.distance),
-        "" if hypothesis.cosine is None else Cell(f"{hypothesis.cosine:.6f}", hypothesis.cosine),
-        str(hypothesis.dimension),
-    )
+def _hypothesis(hypothesis: Hypothesis) -> Hypothesis:
+    return attrs.evolve(hypothesis, evidence=hypothesis.evidence[: PIECE.items])
 
 
 def _lines(load: PredictedLoad) -> str:

@@ -31,6 +31,7 @@ STYLE = """
 .embaudit td.told { min-width: 14rem; }
 .embaudit td.number, .embaudit th.number { text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
+.embaudit td.date { white-space: nowrap; }
 .embaudit td.brief { overflow-wrap: break-word; }
 .embaudit tbody th { font-weight: 600; overflow-wrap: normal; }
 .embaudit summary { cursor: pointer; padding: .15em 0; }

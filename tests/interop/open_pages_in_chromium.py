@@ -18,11 +18,12 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, sync_playwright
 from pypdf import PdfReader
 
 _FLAGS = (
@@ -36,7 +37,7 @@ _FLAGS = (
     "--no-sandbox",
 )
 _HEIGHT = 900
-_PATIENCE_MILLISECONDS = 60_000
+_PATIENCE_MILLISECONDS = 30_000
 _PAUSE_MILLISECONDS = 20
 
 
@@ -102,7 +103,7 @@ def _visit(context: BrowserContext, server: _Server, visit: dict[str, Any]) -> d
     began = time.perf_counter()
     page.goto(f"http://127.0.0.1:{server.server_port}/{visit['page']}")
     seconds = time.perf_counter() - began
-    results = [_step(page, *step) for step in visit.get("steps", ())]
+    results = list(_results(page, visit.get("steps", ())))
     page.close()
     return {
         "console": console,
@@ -111,6 +112,16 @@ def _visit(context: BrowserContext, server: _Server, visit: dict[str, Any]) -> d
         "results": results,
         "seconds": seconds,
     }
+
+
+def _results(page: Page, steps: list[list[str]]) -> Iterator[Any]:
+    """The result of each step, up to one that fails, in whose place stands what happened."""
+    for step in steps:
+        try:
+            yield _step(page, *step)
+        except Error as error:
+            yield f"{step[0]} failed: {error}"
+            return
 
 
 def _step(page: Page, action: str, *arguments: str) -> Any:
@@ -140,7 +151,7 @@ def _wait(page: Page, expression: str) -> None:
     until = time.perf_counter() + _PATIENCE_MILLISECONDS / 1000
     while not page.evaluate(expression):
         if time.perf_counter() > until:
-            raise TimeoutError(expression)
+            raise Error(f"never true: {expression}")
         page.wait_for_timeout(_PAUSE_MILLISECONDS)
 
 

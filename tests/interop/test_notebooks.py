@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +29,43 @@ def notebook(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="module")
-def executed(notebook: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    """The same, executed in an empty folder: embaudit and what it needs are those that the tests run with."""
+def run_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Runs the environment's python; embaudit and what it needs are those that the tests run with."""
     if not PYTHON.exists():
         pytest.fail("no environment notebook; run: python tests/interop/make_environments.py")
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")]),
+        "PYTHONNOUSERSITE": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+    def run(*arguments: str, folder: Path) -> str:
+        ran = subprocess.run(
+            [str(PYTHON), *arguments],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def executed(
+    notebook: Path, run_python: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Any]:
+    """The same, executed in an empty folder."""
     folder = tmp_path_factory.mktemp("work")
-    ran = subprocess.run(
-        [str(PYTHON), str(HERE / "run_notebook.py"), str(notebook)],
-        cwd=folder,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path_factory.mktemp("home")),
-            "HF_HUB_OFFLINE": "1",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")]),
-            "PYTHONNOUSERSITE": "1",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        },
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
+    document: Mapping[str, Any] = json.loads(
+        run_python(str(HERE / "run_notebook.py"), str(notebook), folder=folder)
     )
-    assert ran.returncode == 0, ran.stderr
-    document: Mapping[str, Any] = json.loads(ran.stdout)
     return document
 
 
@@ -111,6 +126,46 @@ def test_values_show_themselves(executed: Mapping[str, Any]) -> None:
     assert not [line for line, piece in html.items() if "<script" in piece]
 
 
+FRAMES = """
+import json
+from embaudit.demo import run_demo
+from embaudit import compare_embeddings
+from embaudit.testing.reports import make_report
+
+report = run_demo().report
+values = {
+    "findings": report,
+    "nothing": make_report(),
+    "tensors": next(iter(report.checkpoints.values())),
+    "pairs": report.diff.tensors[0],
+    "loads": report.loads[0],
+    "vectors": compare_embeddings([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.0]]),
+}
+frames = {name: value.to_frame() for name, value in values.items()}
+told = {name: [list(frame.shape), list(frame.columns)] for name, frame in frames.items()}
+tensors = frames["tensors"]
+told["sum"] = int(tensors["n_bytes"].sum()), values["tensors"].n_bytes
+told["worst"] = [frames["findings"]["code"][0], report.findings[0].code]
+told["identical"] = [int((frames["pairs"]["values"] == "identical").sum()), len(values["pairs"].pairs)]
+told["distance"] = float(frames["vectors"]["l2"].max())
+print(json.dumps(told))
+"""
+
+
+def test_values_are_tables_of_pandas(run_python: Callable[..., str], tmp_path: Path) -> None:
+    """Each value gives a frame with a row for each of its parts, and columns even where it has none."""
+    told = json.loads(run_python("-c", FRAMES, folder=tmp_path).splitlines()[-1])
+
+    assert told["sum"][0] == told["sum"][1]
+    assert told["worst"][0] == told["worst"][1]
+    assert told["identical"][0] == told["identical"][1] > 0
+    assert told["distance"] == 0
+    assert told["nothing"][0][0] == 0
+    assert told["nothing"][1] == told["findings"][1]
+    assert told["loads"][0][0] == 2
+    assert told["vectors"][0] == [2, 6]
+
+
 def test_nothing_of_a_machine_is_stored(notebook: Path) -> None:
     """Stored outputs name no folder of whoever ran them, and no notebook is larger than a picture."""
     text = notebook.read_text(encoding="utf-8")
@@ -119,10 +174,6 @@ def test_nothing_of_a_machine_is_stored(notebook: Path) -> None:
     assert len(text) < 500_000
 
 
-def test_the_environment_is_that_of_the_tests() -> None:
+def test_the_environment_is_that_of_the_tests(run_python: Callable[..., str], tmp_path: Path) -> None:
     """Both pythons are of one version, so that one may take the packages of the other."""
-    ran = subprocess.run(
-        [str(PYTHON), "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=True
-    )
-
-    assert ran.stdout.strip() == sys.version
+    assert run_python("-c", "import sys; print(sys.version)", folder=tmp_path).strip() == sys.version

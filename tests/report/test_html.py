@@ -322,12 +322,13 @@ def test_evidence_is_laid_out(evidence: Any, shown: str) -> None:
 
 def test_evidence_of_like_objects_is_a_table() -> None:
     """The members of a list of like objects are columns."""
-    finding = make_finding(evidence={"tensors": [{"name": "a", "byte": 1}, {"name": "b", "byte": 2}]})
+    finding = make_finding(evidence={"tensors": [{"name": "a", "byte": 1}, {"name": "b", "byte": 20}]})
 
     seen = Seen(make_report(finding).render("html"))
 
     assert seen.texts("thead") == ["namebyte"]
-    assert [row for row in seen.texts("tr") if row in {"a1", "b2"}] == ["a1", "b2"]
+    assert [row for row in seen.texts("tr") if row in {"a1", "b20"}] == ["a1", "b20"]
+    assert [cell["data-value"] for cell in seen.every("td") if cell.get("class") == "number"] == ["1", "20"]
 
 
 def test_columns_that_say_nothing_are_left_out() -> None:

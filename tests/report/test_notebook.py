@@ -35,6 +35,7 @@ def a_diagnosis(text: str) -> Diagnosis:
         dimension=2,
         distance=0.1,
         cosine=None,
+        distances=(0.1,) * 3_000,
         reproduces=True,
     )
     return Diagnosis(
@@ -46,7 +47,9 @@ def a_diagnosis(text: str) -> Diagnosis:
         without_effect=(text,) * 3_000,
         untested=(text,) * 3_000,
         notes=(text,) * 3_000,
-        n_texts=1,
+        doubts=(text,) * 3_000,
+        n_texts=3_000,
+        dimension=2,
         n_passes=1,
     )
 

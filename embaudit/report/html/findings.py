@@ -91,7 +91,7 @@ def waived_table(waived: Sequence[WaivedFinding], bounds: Bounds) -> str:
         Column("where", "name"),
         Column("what was found", "told"),
         Column("accepted because", "told"),
-        Column("until"),
+        Column("until", "date"),
     )
     rows = (
         (
@@ -123,7 +123,7 @@ def policy_facts(policy: Policy, bounds: Bounds) -> str:
         Column("tensor", "name"),
         Column("loader", "name"),
         Column("because", "told"),
-        Column("until"),
+        Column("until", "date"),
     )
     waivers = table(
         columns,

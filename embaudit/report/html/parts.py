@@ -19,6 +19,8 @@ MAX_SENTENCE = 4_000
 """Characters of a message, which may quote several names."""
 MAX_DEPTH = 4
 """Levels of evidence that are laid out; what lies deeper stands as JSON."""
+MAX_WORD = 20
+"""Characters of a value up to which it is not broken."""
 MAX_COLUMNS = 8
 """Members of like objects of evidence up to which they are the columns of a table."""
 SEARCHED_FROM = 12
@@ -71,8 +73,8 @@ class Column:
 
     Attributes:
         title: What stands above it, plain.
-        kind: `brief` for words that are not broken, `name` for names and values that are long and broken
-            anywhere, `told` for sentences, `number`.
+        kind: `brief` for words, which are broken where nothing else helps, `name` for names and values that
+            are long and broken anywhere, `told` for sentences, `number` and `date`, which are not broken.
     """
 
     title: str
@@ -210,14 +212,30 @@ def value_of(value: object, bounds: Bounds, depth: int = 0) -> str:
         lines = (f"{text(key)}: {value_of(item, bounds, depth + 1)}" for key, item in items)
         return _joined(lines, len(value), bounds, "<br/>")
     if isinstance(value, tuple) and len(value) > 1 and _is_tabular(value[: bounds.values]):
-        columns = [Column(name, "name") for name in value[0]]
-        rows = ([code(item[name]) for name in value[0]] for item in value)
-        return table(columns, rows, "evidence", most=bounds.values, total=len(value))
+        return _objects(value, bounds)
     if isinstance(value, tuple):
         shown = (value_of(item, bounds, depth + 1) for item in value[: bounds.values])
         nested = any(isinstance(item, Mapping | tuple) for item in value[: bounds.values])
         return _joined(shown, len(value), bounds, "<br/>" if nested else ", ")
     return code(value)
+
+
+def _objects(items: Sequence[Mapping[str, object]], bounds: Bounds) -> str:
+    """Objects with the same members as a table."""
+    shown = items[: bounds.values]
+    columns = [Column(name, _kind([item[name] for item in shown])) for name in items[0]]
+    rows = ([_member(item[name]) for name in items[0]] for item in shown)
+    return table(columns, rows, "evidence", most=bounds.values, total=len(items))
+
+
+def _kind(values: Sequence[object]) -> str:
+    if all(type(value) is int for value in values):
+        return "number"
+    return "name" if any(len(str(value)) > MAX_WORD for value in values) else "brief"
+
+
+def _member(value: object) -> Cell:
+    return Cell(code(value), value if type(value) is int else None)
 
 
 def _is_tabular(items: Sequence[object]) -> bool:

@@ -96,11 +96,12 @@ def _about(record: AuditRecord, *, whole_page: bool) -> str:
 
 
 def _files(files: Sequence[FileEntry], bounds: Bounds) -> str:
+    odd = any(entry.state is not FileState.PRESENT for entry in files)
     columns = (
         Column("file", "name"),
         Column("kind"),
         Column("size", "number"),
-        Column("state", "told"),
+        *([Column("state", "told")] if odd else ()),
         Column("digest, as the source claims it", "name"),
     )
     rows = (
@@ -108,7 +109,7 @@ def _files(files: Sequence[FileEntry], bounds: Bounds) -> str:
             code(entry.path),
             text(entry.kind),
             Cell(text(size(entry.size)), entry.size),
-            _state(entry),
+            *([_state(entry)] if odd else ()),
             _digest(entry),
         )
         for entry in files
