@@ -25,6 +25,8 @@ from embaudit.testing.git_objects import GitObject, commit_object, tree_objects,
 from embaudit.testing.loopback_hub import LoopbackHub
 from embaudit.testing.repositories import bert_settings, save_safetensors, save_torch
 
+pytestmark = pytest.mark.exhaustive
+
 PLACES = ("hub", "cache", "folder", "clone")
 Files = Mapping[str, bytes]
 

@@ -26,6 +26,8 @@ from embaudit.testing.repositories import (
     save_torch,
 )
 
+pytestmark = pytest.mark.exhaustive
+
 REPO = "org/name"
 PLACES = ("hub", "cache", "cache folder", "folder", "clone")
 PAIRS = list(itertools.product(PLACES, PLACES))

@@ -18,6 +18,8 @@ from embaudit.testing.damaged_tensors import tiny_model
 from embaudit.testing.observed_loads import ObservedLoad, contradictions, parse_observed_load
 from embaudit.testing.tiny_models import TINY_CONFIGS
 
+pytestmark = pytest.mark.exhaustive
+
 SCRIPT = Path(__file__).resolve().parents[1] / "interop" / "load_many_with_transformers.py"
 NATIVE = [name for name, architecture in ARCHITECTURES.items() if not architecture.remote_code]
 """Architectures that transformers has itself."""
