@@ -18,6 +18,8 @@ must handle.
 Errors keep positional arguments only, so that they travel between processes.
 """
 
+from collections.abc import Iterator
+
 
 class EmbauditError(Exception):
     """The root of all of embaudit's errors."""
@@ -118,3 +120,16 @@ UNANSWERED = (UnavailableError, BudgetError)
 
 WITHHELD = (*UNANSWERED, RefusedError)
 """What ends the reading of a repository; of one that is only compared with, a withdrawal is told instead."""
+
+_MOST_CAUSES = 16
+"""How far causes are followed: libraries wrap an error three or four times, and a chain may be a ring."""
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it came from, as far as the libraries that raised it let us see."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__ or cause.__context__

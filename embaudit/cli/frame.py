@@ -21,6 +21,9 @@ from embaudit.version import VERSION
 PASSED, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
 """The exit codes."""
 
+FILE = click.Path(dir_okay=False, path_type=Path)
+"""An option or argument that is a file."""
+
 DEPTH = click.option(
     "--depth",
     type=click.Choice([str(depth) for depth in Depth]),
@@ -31,7 +34,7 @@ DEPTH = click.option(
 OUTPUT = click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write to a file instead of the terminal.",
 )
 FORMAT = click.option(
@@ -64,7 +67,7 @@ FAIL_ON = click.option(
 )
 POLICY = click.option(
     "--policy",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="A TOML file with what TARGET has to comply with, or a pyproject.toml with a table [tool.embaudit].",
 )

@@ -10,6 +10,7 @@ import click
 from embaudit.cli.audits import in_form
 from embaudit.cli.frame import (
     DEPTH,
+    FILE,
     FINDINGS,
     LOADER,
     OUTPUT,
@@ -37,13 +38,13 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--lock",
     "lock_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="A lock that TARGET must not have drifted from; without TARGET, what was locked, at its commit.",
 )
 @click.option(
     "--policy",
     "policy_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="The policy, a TOML file. Without it: embaudit.toml, or [tool.embaudit] of pyproject.toml, of the"
     " working directory, else the defaults.",
 )

@@ -8,6 +8,7 @@ import click
 
 from embaudit.cli.audits import in_form
 from embaudit.cli.frame import (
+    FILE,
     FINDINGS,
     LOADER,
     NOT_AUDITED,
@@ -31,7 +32,6 @@ from embaudit.watching import outdated
 LOCK_FILE = "embaudit.lock"
 """Where a lock is kept unless another file is named."""
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _DEPTH = click.option(
     "--depth",
     type=click.Choice([str(Depth.HEADERS), str(Depth.FULL)]),
@@ -45,14 +45,14 @@ _DEPTH = click.option(
 @click.argument("target")
 @click.option("--revision", help="Branch, tag or commit, where TARGET does not name it.")
 @click.option(
-    "--output", "-o", type=_FILE, default=LOCK_FILE, show_default=True, help="The file that keeps the lock."
+    "--output", "-o", type=FILE, default=LOCK_FILE, show_default=True, help="The file that keeps the lock."
 )
 @LOADER
 @_DEPTH
 @click.option(
-    "--probe", "golden", type=_FILE, help="A golden probe that lies beside the lock: a .safetensors file."
+    "--probe", "golden", type=FILE, help="A golden probe that lies beside the lock: a .safetensors file."
 )
-@click.option("--policy", "policy_file", type=_FILE, help="A policy that goes with the lock, a TOML file.")
+@click.option("--policy", "policy_file", type=FILE, help="A policy that goes with the lock, a TOML file.")
 def lock_command(
     target: str,
     revision: str | None,
@@ -83,18 +83,18 @@ def lock_command(
 
 
 @cli.command("verify")
-@click.argument("lock_file", metavar="[LOCK]", type=_FILE, default=LOCK_FILE)
+@click.argument("lock_file", metavar="[LOCK]", type=FILE, default=LOCK_FILE)
 @click.argument("target", required=False)
 @click.option("--revision", help="Branch, tag or commit, where TARGET does not name it.")
 @_DEPTH
-@click.option("--probe", "golden", type=_FILE, help="The golden probe, if it does not lie beside the lock.")
+@click.option("--probe", "golden", type=FILE, help="The golden probe, if it does not lie beside the lock.")
 @REPORT_FORMAT
 @click.option(
     "--fail-on",
     type=click.Choice([str(severity) for severity in Severity]),
     help="The mildest severity that makes the exit code 1; by default that of the locked policy, or error.",
 )
-@click.option("--output", "-o", type=_FILE, help="Write to a file instead of the terminal.")
+@click.option("--output", "-o", type=FILE, help="Write to a file instead of the terminal.")
 def verify_command(
     lock_file: Path,
     target: str | None,
@@ -125,7 +125,7 @@ def verify_command(
 
 
 @cli.command("outdated")
-@click.argument("lock_files", metavar="[LOCK]...", nargs=-1, type=_FILE)
+@click.argument("lock_files", metavar="[LOCK]...", nargs=-1, type=FILE)
 @click.option("--cache", is_flag=True, help="Ask about every model in the Hugging Face cache, too.")
 @click.option(
     "--cache-dir",
@@ -135,7 +135,7 @@ def verify_command(
 @click.option(
     "--policy",
     "policy_file",
-    type=_FILE,
+    type=FILE,
     help="The policy whose loaders are asked about, a TOML file. Without it: embaudit.toml, or"
     " [tool.embaudit] of pyproject.toml, of the working directory, if there is one.",
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from embaudit.cli.frame import FINDINGS, NOT_AUDITED, OUTPUT, PASSED, cli, write
+from embaudit.cli.frame import FILE, FINDINGS, NOT_AUDITED, OUTPUT, PASSED, cli, write
 from embaudit.cli.texts import read_texts
 from embaudit.embeddings import (
     PROBE_TEXTS,
@@ -40,7 +40,6 @@ from embaudit.sources import open_snapshot
 API_KEY_VARIABLE = "EMBAUDIT_API_KEY"
 """The variable that holds the key of a server: a key on the command line would stand in the process list."""
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _FORM = click.option(
     "--format",
     "form",
@@ -52,7 +51,7 @@ _FORM = click.option(
 _TEXTS = click.option(
     "--texts",
     "texts_file",
-    type=_FILE,
+    type=FILE,
     help="The texts: one a line, or a JSON array of strings in a .json file.",
 )
 
@@ -89,8 +88,8 @@ def compare_command(
 @cli.command("probe")
 @click.argument("backend")
 @_TEXTS
-@click.option("--save", type=_FILE, help="Keep the probe in this .safetensors file.")
-@click.option("--golden", type=_FILE, help="A probe that was kept: tell what drifted since.")
+@click.option("--save", type=FILE, help="Keep the probe in this .safetensors file.")
+@click.option("--golden", type=FILE, help="A probe that was kept: tell what drifted since.")
 @click.option("--tolerance", type=float, help="Relative distance up to which a text did not drift.")
 @click.option(
     "--target",
@@ -167,7 +166,7 @@ def probe_command(
 @click.option(
     "--texts",
     "texts_file",
-    type=_FILE,
+    type=FILE,
     required=True,
     help="What they are vectors of: one a line, or a JSON array of strings in a .json file.",
 )

@@ -6,7 +6,7 @@ size and digest. Refuses to know which files are used, and whether a model may p
 """
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import attrs
 
-from embaudit.errors import EmbauditError, SourceError, UsageError
+from embaudit.errors import EmbauditError, SourceError, UsageError, causes_of
 from embaudit.gating.choosing import files_to_use
 from embaudit.model.files import FileEntry, FileState, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
@@ -30,7 +30,6 @@ HASHERS = 4
 _BLOBS = "blobs"
 _LOCK = ".cache/huggingface/gate.lock"
 """Where huggingface_hub keeps its own locks of a folder, apart from the files of the repository."""
-_MOST_CAUSES = 8
 _HUB, _CACHE, _FOLDER = "hub", "cache", "folder"
 _SPECIAL = {"*": "[*]", "?": "[?]", "[": "[[]"}
 
@@ -198,7 +197,7 @@ def _retold(what: str) -> Generator[None, None, None]:
 
 
 def _reason(error: BaseException) -> str:
-    causes = tuple(_causes(error))
+    causes = tuple(causes_of(error))
     for cause in causes:
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if isinstance(status, int):
@@ -208,15 +207,6 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.errno is not None and cause.strerror:
             return cause.strerror
     return f"the download broke off ({type(causes[-1]).__name__})"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    for _ in range(_MOST_CAUSES):
-        if cause is None:
-            return
-        yield cause
-        cause = cause.__cause__ or cause.__context__
 
 
 def _check(

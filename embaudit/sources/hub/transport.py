@@ -20,7 +20,7 @@ from huggingface_hub import constants, get_session
 from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined] # public, but loaded lazily
 
-from embaudit.errors import TargetError
+from embaudit.errors import TargetError, causes_of
 from embaudit.version import VERSION
 
 CHUNK_BYTES = 64 * 1024
@@ -322,11 +322,9 @@ _BY_NAME: tuple[tuple[str, str, bool], ...] = (
 )
 """What else the libraries name their errors: part of the name of a class, and the rest as above."""
 
-_MOST_CAUSES = 16
-
 
 def _told(error: BaseException) -> TransportError:
-    causes = tuple(_causes(error))
+    causes = tuple(causes_of(error))
     for classes, reason, lasting in _BY_CLASS:
         if any(isinstance(cause, classes) for cause in causes):
             return TransportError(reason, lasting=lasting)
@@ -334,13 +332,3 @@ def _told(error: BaseException) -> TransportError:
         if any(part in type(cause).__name__ for cause in causes):
             return TransportError(reason, lasting=lasting)
     return TransportError(f"the request failed ({type(error).__name__})")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what it came from, as far as the libraries let us see."""
-    cause: BaseException | None = error
-    for _ in range(_MOST_CAUSES):
-        if cause is None:
-            return
-        yield cause
-        cause = cause.__cause__ or cause.__context__
