@@ -126,6 +126,8 @@ def load_lock(path: str | os.PathLike[str], *, limits: Limits = DEFAULT_LIMITS) 
         LimitError: If it has more than `limits.json_bytes`.
     """
     place = Path(path)
+    if "\0" in str(place):
+        raise TargetError(f"{str(place)!r} cannot be the name of a lock: it holds a NUL character")
     try:
         opened, listed = open_regular(Path(os.path.realpath(place)))
         if listed.size > limits.json_bytes:

@@ -233,3 +233,20 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(model: Path) -> None:
 
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_a_terminal_need_not_know_every_character(tmp_path: Path, encoding: str) -> None:
+    """What the encoding of the output lacks is told by its number, and the exit code is that of the audit."""
+    folder = tmp_path / "мо́дель"
+    folder.mkdir()
+
+    run = subprocess.run(
+        [sys.executable, "-m", "embaudit", "audit", str(folder)],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert rb"\u043c" in run.stdout

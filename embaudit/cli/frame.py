@@ -1,5 +1,6 @@
 """What every command shares: options, exit codes, how output is written and errors are told."""
 
+import io
 import os
 import sys
 import traceback
@@ -129,6 +130,10 @@ def progress(depth: str) -> Iterator[Callable[[int], None]]:
 
 def main() -> NoReturn:
     """Run the command line, and leave with its exit code; a fault of embaudit's own is 3, never 1."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name may hold characters that the terminal's encoding lacks: they are told by their numbers.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli()
     except Exception:  # noqa: BLE001 - the last stop: python itself would leave with 1, which means findings

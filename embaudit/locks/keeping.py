@@ -22,8 +22,12 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         TargetError: If it cannot be written.
     """
+    if "\0" in str(path):
+        raise TargetError(f"{str(path)!r} cannot be the name of a file: it holds a NUL character")
     # A link stays one: what it leads to is written.
     place = Path(os.path.realpath(path))
+    if os.path.lexists(place) and not place.is_file():
+        raise TargetError(f"{path}: cannot be written: it is there, and no file")
     beside = place.with_name(f".{place.name}.{os.getpid()}.{secrets.token_hex(8)}")
     try:
         try:

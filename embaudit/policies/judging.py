@@ -128,13 +128,13 @@ def _fully_asked(rules: Iterable[Rule], facts: Facts, skipped: Iterable[Skipped]
 def covers(waiver: Waiver, finding: Finding) -> bool:
     """Whether a waiver is about a finding, whatever the day.
 
-    A finding about several tensors is covered only if the waiver's pattern fits every one of them, and one
-    that does not list them all only if the pattern fits everything.
+    A finding about several tensors or files is covered only if the waiver's pattern fits every one of them,
+    and one that does not list them all only if the pattern fits everything.
     """
     return (
         waiver.code == finding.code
         and (waiver.loader is None or (canonical_name(waiver.loader) or waiver.loader) == finding.loader)
-        and (waiver.path is None or _fits(waiver.path, finding.where.path))
+        and (waiver.path is None or all(_fits(waiver.path, each) for each in _files(finding)))
         and (waiver.tensor is None or all(_fits(waiver.tensor, each) for each in _tensors(finding)))
     )
 
@@ -143,7 +143,10 @@ def _fits(pattern: str, name: str | None) -> bool:
     return name is not None and fnmatchcase(name, pattern)
 
 
-_TENSOR_LISTS = ("names", "tensors", "missing", "missing_keys", "unexpected_keys", "pairs", "tied")
+_TENSOR_LISTS = (
+    *("names", "tensors", "missing", "missing_keys", "unexpected_keys", "pairs", "tied"),
+    *("changed", "reshaped", "added", "renamed"),
+)
 """Members of a finding's evidence in which rules list the tensors that it is about."""
 
 _NOT_LISTED = "\N{HORIZONTAL ELLIPSIS}"
@@ -159,6 +162,17 @@ def _tensors(finding: Finding) -> Iterator[str | None]:
         yield from names
     n_named = max(map(len, lists), default=1)
     if n_named >= MAX_LISTED or (isinstance(n_tensors, int) and n_tensors > n_named):
+        yield _NOT_LISTED
+
+
+def _files(finding: Finding) -> Iterator[str | None]:
+    """Every file that a finding is known to be about."""
+    yield finding.where.path
+    listed = finding.evidence.get("files")
+    items = listed if isinstance(listed, tuple) else ()
+    for item in items:
+        yield str(item.get("file")) if isinstance(item, Mapping) else str(item)
+    if len(items) >= MAX_LISTED:
         yield _NOT_LISTED
 
 

@@ -91,7 +91,7 @@ def render_map(tensors: TensorMap, *, max_rows: int = MAX_ROWS) -> str:
 def _heading(record: AuditRecord) -> list[str]:
     rows = [
         ("target", plain(record.target)),
-        ("commit", record.commit or "unknown"),
+        ("commit", plain(record.commit or "unknown")),
         ("model", model_line(record)),
         ("against", plain(record.against or "")),
         ("depth", str(record.depth)),
@@ -99,7 +99,7 @@ def _heading(record: AuditRecord) -> list[str]:
         ("cost", f"{taken(record)}, {record.cost.seconds:.2f} s"),
     ]
     waived = f", {len(record.waived):,} waived" if record.waived else ""
-    title = f"embaudit {record.tool_version}: {verdict(record.findings)}{waived}"
+    title = f"embaudit {plain(record.tool_version)}: {verdict(record.findings)}{waived}"
     return [title, *(f"  {name:8} {value}" for name, value in rows if value)]
 
 
@@ -128,7 +128,11 @@ def _findings(findings: Sequence[Finding], *, colour: bool) -> list[str]:
         label = f"{finding.severity!s:7}".upper()
         if colour:
             label = f"\x1b[{_COLOURS[finding.severity]}m{label}\x1b[0m"
-        lines += ["", f"{label} {finding.code}  {plain(str(finding.where))}", *wrapped(finding.message)]
+        lines += [
+            "",
+            f"{label} {plain(finding.code)}  {plain(str(finding.where))}",
+            *wrapped(finding.message),
+        ]
         if finding.remedy:
             lines += wrapped(f"What to do: {finding.remedy}")
     return lines[1:]
@@ -141,7 +145,7 @@ def _waived(waived: Sequence[WaivedFinding]) -> list[str]:
         finding, waiver = each.finding, each.waiver
         loader = "" if finding.loader is None else f"  {plain(finding.loader)}"
         until = "" if waiver.expires is None else f" (until {waiver.expires})"
-        lines.append(f"{finding.severity!s:7} {finding.code}  {plain(str(finding.where))}{loader}")
+        lines.append(f"{finding.severity!s:7} {plain(finding.code)}  {plain(str(finding.where))}{loader}")
         lines += wrapped(f"{waiver.reason}{until}")
     return ["Waived", *indented([*lines, *left_out(len(waived), MAX_ROWS)])] if waived else []
 
@@ -257,7 +261,7 @@ def pair_row(pair: TensorPair) -> tuple[str, ...]:
 
 
 def _diff(diff: SnapshotDiff) -> Iterator[str]:
-    yield f"from {short(diff.old.commit)} to {short(diff.new.commit)}"
+    yield f"from {plain(short(diff.old.commit))} to {plain(short(diff.new.commit))}"
     yield from _commits("commit", diff.commits)
     yield from _commits("lost commit", diff.lost_commits)
     if diff.unknown_commit is not None:
@@ -316,7 +320,7 @@ def _value(value: JSON) -> str:
 def _skipped(record: AuditRecord) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for skipped in record.skipped:
-        reasons.setdefault(skipped.reason, []).append(skipped.code)
+        reasons.setdefault(skipped.reason, []).append(plain(skipped.code))
     lines = [f"  {', '.join(codes)}: {plain(reason)}" for reason, codes in reasons.items()]
     return ["Not asked", *lines] if lines else []
 

@@ -4,6 +4,7 @@ A gate fails closed: what is not known, of weights that cannot be read, of setti
 as not shown to comply. Without a policy nothing here is asked.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from embaudit.formats.fields import quoted
@@ -89,6 +90,14 @@ def _bounded(
         )
 
 
+_SAFETENSORS = re.compile(r"\.safetensors(\.index(\.[\w-]+)?\.json)?\Z", re.IGNORECASE)
+
+
+def _is_called_safetensors(path: str) -> bool:
+    """Whether every loader that opens the file takes it for safetensors, or for the index of such."""
+    return _SAFETENSORS.search(path) is not None
+
+
 @rule("EMB602", Severity.ERROR)
 def pickle_is_not_allowed(policy: Policy, weights: WeightContents) -> Iterator[Observation]:
     """A weight file holds a pickle that the policy does not allow.
@@ -104,7 +113,7 @@ def pickle_is_not_allowed(policy: Policy, weights: WeightContents) -> Iterator[O
     wrong += [
         (path, f"was not read, so what it holds is not known: {why}")
         for path, why in weights.unread.items()
-        if ".safetensors" not in path
+        if not _is_called_safetensors(path)
     ]
 
     def observe(path: str, problem: str) -> Observation:

@@ -1,6 +1,5 @@
 """How locks are written: whole, whoever interrupts, and whoever writes at the same time."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from embaudit.errors import TargetError
+from embaudit.errors import EmbauditError, TargetError
 from embaudit.locking import load_lock, lock, save_lock
 from embaudit.locks import write_whole
 from embaudit.model.lock import Lock
@@ -54,6 +53,17 @@ def test_what_is_no_lock_is_replaced(locked: Lock, tmp_path: Path) -> None:
     assert load_lock(place) == locked
 
 
+def test_nothing_but_a_file_is_replaced(locked: Lock, tmp_path: Path) -> None:
+    """A pipe or a folder where the lock should be stays what it is; what cannot be a path is an error."""
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path, "no\0path"):
+        with pytest.raises(TargetError):
+            save_lock(locked, place)
+        with pytest.raises(EmbauditError):
+            load_lock(place)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_an_interrupt_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupted before the new file has the name, the old one stays, and nothing else does."""
     place = tmp_path / "embaudit.lock"
@@ -76,29 +86,28 @@ def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
         write_whole(tmp_path / "missing" / "embaudit.lock", "text")
 
 
-def _write_many(place: str, letter: str) -> None:
-    for _ in range(50):
-        write_whole(Path(place), letter * 200_000)
+_WRITE_MANY = """
+import sys
+from pathlib import Path
+from embaudit.locks import write_whole
+for _ in range(50):
+    write_whole(Path(sys.argv[1]), sys.argv[2] * 200_000)
+"""
 
 
 def test_two_writers_at_once_never_mix(tmp_path: Path) -> None:
     """Whoever reads meanwhile, and in the end, finds the whole text of one of them; no other file is left."""
     place = tmp_path / "embaudit.lock"
     write_whole(place, "a" * 200_000)
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write_many, args=(str(place), letter)) for letter in "ab"]
-    for writer in writers:
-        writer.start()
+    writers = [subprocess.Popen([sys.executable, "-c", _WRITE_MANY, place, letter]) for letter in "ab"]
 
     seen = []
-    while any(writer.is_alive() for writer in writers):
+    while any(writer.poll() is None for writer in writers):
         seen.append(place.read_text())
         time.sleep(0.001)
-    for writer in writers:
-        writer.join()
 
     wholes = {"a" * 200_000, "b" * 200_000}
-    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert [writer.wait() for writer in writers] == [0, 0]
     assert {*seen, place.read_text()} <= wholes
     assert list(tmp_path.iterdir()) == [place]
 

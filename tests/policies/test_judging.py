@@ -203,6 +203,30 @@ def test_a_part_that_a_finding_lacks_fits_no_pattern() -> None:
         assert not covers(attrs.evolve(WAIVER, **{field: "*"}), bare)
 
 
+FILES = ("a.py", "b.py")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "pattern", "covered"),
+    [
+        ({"files": FILES}, "a.py", False),
+        ({"files": FILES}, "*.py", True),
+        ({"files": FILES[:1]}, "a.py", True),
+        ({"files": [{"file": file} for file in FILES]}, "a.py", False),
+        ({"files": [f"{number}.py" for number in range(MAX_LISTED)]}, "*.py", False),
+        ({"files": 2}, "a.py", True),
+    ],
+    ids=str,
+)
+def test_a_finding_about_several_files_is_covered_only_if_all_are(
+    evidence: Any, pattern: str, *, covered: bool
+) -> None:
+    """A waiver of the file that a finding is placed at does not cover the others that it lists."""
+    finding = attrs.evolve(FINDING, where=Where(path="a.py"), evidence=evidence)
+
+    assert covers(attrs.evolve(WAIVER, path=pattern), finding) is covered
+
+
 NAMES = ("layer.0.weight", "layer.1.weight")
 MANY = tuple(f"layer.{number}.weight" for number in range(MAX_LISTED + 1))
 
@@ -224,6 +248,9 @@ MANY = tuple(f"layer.{number}.weight" for number in range(MAX_LISTED + 1))
         ({"names": listed(MANY)}, "layer.*", False),
         ({"names": listed(MANY)}, "*", True),
         ({"names": MANY[:MAX_LISTED]}, "layer.*", False),
+        ({"changed": NAMES}, "layer.0.*", False),
+        ({"changed": NAMES[:1], "reshaped": NAMES[1:]}, "layer.0.*", False),
+        ({"renamed": [f"a -> {name}" for name in NAMES]}, "layer.0.*", False),
         ({"bytes": NAMES}, "layer.0.*", True),
     ],
     ids=str,

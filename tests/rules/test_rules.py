@@ -406,6 +406,17 @@ REQUIREMENTS = (
     Case("EMB602", "any pickle is allowed", policy_on(PICKLED_CODE, pickles="any")),
     Case(
         "EMB602",
+        "what could not be read and is only half called safetensors",
+        policy_on(unread={"a.safetensors.bin": "it is a bare pickle", "b.safetensors.d/c.bin": "it is none"}),
+        ((E, "a.safetensors.bin"), (E, "b.safetensors.d/c.bin")),
+    ),
+    Case(
+        "EMB602",
+        "an index of safetensors that could not be read",
+        policy_on(unread={"model.safetensors.index.fp16.json": "it ends early"}),
+    ),
+    Case(
+        "EMB602",
         "safetensors that could not be read, which nobody unpickles",
         policy_on(unread={"model-00001-of-00002.safetensors": "no index claims it"}),
     ),
