@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import attrs
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
@@ -516,6 +517,8 @@ def test_an_interrupted_gate_leaves_no_half_file(
     world: World, tmp_path: Path, how: signal.Signals, where: str
 ) -> None:
     """Ended while weights come, it leaves whole files or none under their names; the next one completes."""
+    if how is signal.SIGINT and huggingface_hub.__version__.startswith("0."):
+        pytest.skip("before 1.0 an interrupted download may not end: docs/howto/gate-a-pipeline.md")
     local = [tmp_path / "local"] if where == "local" else []
     # An audit asks for ranges.
     world.hub.inject(
