@@ -15,7 +15,7 @@ from embaudit.rules import RULES
 from embaudit.testing.reports import make_finding
 
 ROOT = Path(__file__).parent.parent.parent
-BASE = "https://host/root/of/the/repository/"
+BASE = "https://example.org/base/of/the/repository/"
 
 
 @given(st.text(min_size=1))
