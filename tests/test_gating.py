@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import attrs
-import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
@@ -25,6 +25,7 @@ from embaudit.model.policy import DEFAULT_POLICY, Policy, RemoteCodeRule
 from embaudit.sources import MemorySource
 from embaudit.sources.hub import open_hub
 from embaudit.sources.hub.patience import Patience
+from embaudit.sources.notes import place_of_note, read_note
 from embaudit.testing.loopback_hub import Dropped, LoopbackHub, Meanwhile, Repository, Status, Trickle
 from embaudit.testing.repositories import (
     bert_settings,
@@ -455,6 +456,10 @@ def test_a_folder_is_its_own_place(tmp_path: Path) -> None:
         (REPO, {"cache_dir": "x"}, "nothing is to be downloaded"),
         (REPO, {"local_dir": "x"}, "nothing is to be downloaded"),
         (REPO, {"download": True, "cache_dir": "x", "local_dir": "y"}, "exclude each other"),
+        (REPO, {"download": True, "local_dir": ""}, "local_dir is '', which names no folder"),
+        (REPO, {"download": True, "cache_dir": "x\0"}, "cache_dir is .*, which names no folder"),
+        (REPO, {"download": True, "local_dir": 5}, "local_dir is a path, not 5"),
+        (REPO, {"download": True, "cache_dir": b"x"}, "cache_dir is a path, not b'x'"),
         ("./x", {"download": True, "local_dir": "y"}, "on this disk already"),
         (MemorySource({}).snapshot(), {"download": True}, "has no folder to give"),
         (REPO, {"loaders": "nothing"}, "not a loader"),
@@ -517,8 +522,6 @@ def test_an_interrupted_gate_leaves_no_half_file(
     world: World, tmp_path: Path, how: signal.Signals, where: str
 ) -> None:
     """Ended while weights come, it leaves whole files or none under their names; the next one completes."""
-    if how is signal.SIGINT and huggingface_hub.__version__.startswith("0."):
-        pytest.skip("before 1.0 an interrupted download may not end: docs/howto/gate-a-pipeline.md")
     local = [tmp_path / "local"] if where == "local" else []
     # An audit asks for ranges.
     world.hub.inject(
@@ -533,13 +536,73 @@ def test_an_interrupted_gate_leaves_no_half_file(
     folders = [*local, *(tmp_path / "home" / "hub").glob("models--*/snapshots/*")]
     assert folders
     for folder in folders:
-        left = held(folder)
+        left = {path: content for path, content in held(folder).items() if not is_probe(path)}
         assert left == {path: world.files[path] for path in left}
         # huggingface_hub lets what is on its way arrive before it leaves on an interrupt.
         assert how is signal.SIGINT or SAFE not in left
     world.hub.heal()
-    output, error = started(world, tmp_path / "home", *local).communicate(timeout=CEILING_SECONDS)
-    assert held(Path(output.strip())) == {path: world.files[path] for path in USED}, error
+    again = started(world, tmp_path / "home", *local)
+    output, error = again.communicate(timeout=CEILING_SECONDS)
+    assert again.returncode == 0, error
+    assert held(Path(output.strip())) == {path: world.files[path] for path in USED}
+
+
+def is_probe(path: str) -> bool:
+    """Whether it is a file by which huggingface_hub up to 1.0 learns the umask, left when it is killed."""
+    return path.rpartition("/")[2].startswith("tmp_")
+
+
+PROBE = f"tmp_{uuid.UUID(int=7, version=4)}"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [b"", b"0" * 40, b"0" * 40 + b"\netag\n", b"0" * 40 + b"\netag\n17.5e", b"\xff\n\xff\n\xff\n"],
+    ids=["empty", "one-line", "two-lines", "broken-off-time", "no-text"],
+)
+def test_a_broken_note_of_a_killed_download_is_no_obstacle(world: World, tmp_path: Path, note: bytes) -> None:
+    """A note that breaks off is written anew: huggingface_hub up to 1.0 ends on one (`gating.leftovers`)."""
+    gate(REPO, download=True, local_dir=tmp_path)
+    notes = [tmp_path / place_of_note(path) for path in ("config.json", SAFE)]
+    for place in notes:
+        place.write_bytes(note)
+
+    assert held(gate(REPO, download=True, local_dir=tmp_path)) == {path: world.files[path] for path in USED}
+    assert [read_note(place) is not None for place in notes] == [True, True]
+
+
+def test_the_empty_files_of_a_killed_download_are_removed(world: World, tmp_path: Path) -> None:
+    """Left where huggingface_hub makes them to learn the umask, they are no strays."""
+    for name in (PROBE, f"1_Pooling/{PROBE}"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    assert held(gate(REPO, download=True, local_dir=tmp_path)) == {path: world.files[path] for path in USED}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [(PROBE, b"x"), (f"{PROBE}.json", b""), (f"my_{PROBE}", b""), ("tmp_7", b""), (PROBE.upper(), b"")],
+)
+def test_what_is_no_leftover_stays(world: World, tmp_path: Path, name: str, content: bytes) -> None:
+    """A file that only looks like one of huggingface_hub's is refused, and stays where it is."""
+    assert world.commit
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(DownloadError, match="no file of the audited commit"):
+        gate(REPO, download=True, local_dir=tmp_path)
+
+    assert (tmp_path / name).read_bytes() == content
+
+
+def test_an_audited_file_of_such_a_name_is_kept(world: World, tmp_path: Path) -> None:
+    """A file of the repository is never taken for a leftover, whatever it is called."""
+    world.repository.commit({PROBE: b""})
+    (tmp_path / PROBE).touch()
+
+    gate(REPO, download=True, local_dir=tmp_path)
+
+    assert (tmp_path / PROBE).is_file()
 
 
 def _wait_for(condition: object, process: "subprocess.Popen[str]") -> None:

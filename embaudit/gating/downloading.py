@@ -6,7 +6,7 @@ size and digest. Refuses to know which files are used, and whether a model may p
 """
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +16,7 @@ import attrs
 
 from embaudit.errors import EmbauditError, SourceError, UsageError, causes_of
 from embaudit.gating.choosing import files_to_use
+from embaudit.gating.leftovers import clear_leftovers
 from embaudit.model.files import FileEntry, FileState, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.model.refs import CacheTarget, HubTarget, PathTarget, parse_target
@@ -77,7 +78,11 @@ class Place:
         Raises:
             UsageError: If they contradict each other, or the target.
         """
-        given = [name for name, value in (("cache_dir", cache_dir), ("local_dir", local_dir)) if value]
+        places = {
+            "cache_dir": _path_of("cache_dir", cache_dir),
+            "local_dir": _path_of("local_dir", local_dir),
+        }
+        given = [name for name, place in places.items() if place is not None]
         if not download:
             if given:
                 raise UsageError(f"{given[0]} says where to download to, and nothing is to be downloaded")
@@ -86,11 +91,23 @@ class Place:
             raise UsageError(f"{given[0]} is for targets on the hub; this one is on this disk already")
         if len(given) > 1:
             raise UsageError("cache_dir and local_dir exclude each other")
-        return cls(
-            target=target,
-            cache_dir=None if cache_dir is None else Path(cache_dir),
-            local_dir=None if local_dir is None else Path(local_dir),
-        )
+        return cls(target=target, **places)
+
+
+def _path_of(name: str, value: object) -> Path | None:
+    """A folder as it was given.
+
+    Raises:
+        UsageError: If it is none. An empty text would mean the working directory, which nobody named.
+    """
+    if value is None:
+        return None
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise UsageError(f"{name} is a path, not {value!r}")
+    if not text or "\0" in text:
+        raise UsageError(f"{name} is {text!r}, which names no folder")
+    return Path(text)
 
 
 def _is_on_hub(target: Target) -> bool:
@@ -122,7 +139,9 @@ def fetch(report: AuditReport, place: Place, *, limits: Limits = DEFAULT_LIMITS)
     with _retold(f"{report.repo_id}@{report.commit}"), _alone_in(place.local_dir):
         if place.local_dir is not None:
             # Before the download, which may take long.
-            _check_strays(_listed(place.local_dir, limits), report.files, place.local_dir)
+            placed = _listed(place.local_dir, limits)
+            cleared = clear_leftovers(place.local_dir, placed, report.files)
+            _check_strays(placed.files.keys() - cleared, report.files, place.local_dir)
         folder = _download(report, wanted, place)
         _check(folder, wanted, report.files, limits, is_ours=True)
     return folder
@@ -230,7 +249,7 @@ def _check(
         if entry.state is not FileState.PRESENT:
             what = f"'{shown(path)}' in {folder} cannot be read ({entry.state}); remove it"
             raise DownloadError(what, path)
-    _check_strays(placed, audited, folder)
+    _check_strays(placed.files, audited, folder)
     found = [path for path in placed.files if path in audited]
     with ThreadPoolExecutor(HASHERS) as pool:
         problems = tuple(done_by(pool, partial(_difference, placed, audited), found))
@@ -246,9 +265,10 @@ def _listed(folder: Path, limits: Limits) -> Snapshot:
     return open_snapshot(folder.absolute(), limits=limits)
 
 
-def _check_strays(placed: Snapshot, audited: Mapping[str, FileEntry], folder: Path) -> None:
+def _check_strays(placed: Iterable[str], audited: Mapping[str, FileEntry], folder: Path) -> None:
     """Refuse a folder with a file that is none of the audited ones."""
-    stray = next((path for path in placed.files if path not in audited and not _is_hidden(path)), None)
+    strays = (path for path in placed if path not in audited and not _is_hidden(path))
+    stray = min(strays, default=None)
     if stray is not None:
         what = f"'{shown(stray)}' lies in {folder} and is no file of the audited commit"
         raise DownloadError(f"{what}; remove it, or take another folder", stray)

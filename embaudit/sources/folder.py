@@ -4,16 +4,14 @@ Links that stay inside the folder are followed, others never. `.git` and `.cache
 the bookkeeping of tools, not files of the repository, and are left out.
 
 Files downloaded with `hf download --local-dir` (or `local_dir=`) leave a note each of their commit and digest
-in `.cache/huggingface/download/<path>.metadata`: three lines, commit, ETag, time in seconds
-(huggingface_hub 2.4.0, `_local_folder.py`, `read_download_metadata`). A note holds only while the file is not
-newer than it, by more than the second that huggingface_hub itself allows. A note that holds gives its file
+(`embaudit.sources.notes`). A note holds only while the file is not newer than it, by more than the second
+that huggingface_hub itself allows. A note that holds gives its file
 the digest that the hub knows it by. The folder is taken for a commit only if *every* file in it has a note
 that holds and all of them name the same commit: one file put beside the downloaded ones, edited, or left over
 from another commit, and the folder no longer is that commit. Files of the commit that were not downloaded do
 not matter here.
 """
 
-import math
 import os
 import re
 import stat
@@ -26,13 +24,11 @@ from embaudit.model.files import FileEntry, Snapshot
 from embaudit.model.limits import DEFAULT_LIMITS, Limits
 from embaudit.sources.base import ListedSource
 from embaudit.sources.links import Boundary
-from embaudit.sources.local import LocalFile, LocalFiles, open_regular
+from embaudit.sources.local import LocalFile, LocalFiles
+from embaudit.sources.notes import Note, place_of_note, read_note
 from embaudit.sources.walk import describe, walk
 
 _LEFT_OUT = frozenset({".git", ".cache/huggingface"})
-_NOTES = ".cache/huggingface/download"
-_NOTE_BYTES = 4096
-"""More than a commit, an ETag and a time ever take."""
 _CLOCK_SLACK = 1.0
 """Seconds that a file may be newer than its note (huggingface_hub 2.4.0, `read_download_metadata`)."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -74,15 +70,6 @@ class FolderSource(ListedSource):
         self._local.fill(path, start, buffer)
 
 
-@attrs.frozen
-class _Note:
-    """What huggingface_hub wrote down about one downloaded file."""
-
-    commit: str
-    etag: str
-    time: float
-
-
 def _with_notes(
     root: Path, boundary: Boundary, entries: Mapping[str, FileEntry], local: Mapping[str, LocalFile]
 ) -> tuple[dict[str, FileEntry], str | None]:
@@ -104,30 +91,16 @@ def _with_digest(entry: FileEntry, etag: str) -> FileEntry:
     return entry
 
 
-def _note_of(root: Path, boundary: Boundary, path: str, file: LocalFile | None) -> _Note | None:
+def _note_of(root: Path, boundary: Boundary, path: str, file: LocalFile | None) -> Note | None:
     """The note on a file, if there is one and it still holds."""
     if file is None:
         return None
-    leads_to = boundary.resolve(root, f"{_NOTES}/{path}.metadata")
+    leads_to = boundary.resolve(root, place_of_note(path))
     if leads_to.status is None or not stat.S_ISREG(leads_to.status.st_mode):
         return None
     try:
-        opened, _ = open_regular(leads_to.location)
-        content = bytearray(_NOTE_BYTES)
-        n_read = opened.fill(0, memoryview(content))
+        note = read_note(leads_to.location)
     except OSError:
         return None
-    note = _parse_note(bytes(content[:n_read]))
     holds = note is not None and file.modified / 1e9 - _CLOCK_SLACK <= note.time
     return note if holds else None
-
-
-def _parse_note(content: bytes) -> _Note | None:
-    lines = [line.strip() for line in content.decode("utf-8", "replace").split("\n")[:3]]
-    if len(lines) != len(attrs.fields(_Note)) or _COMMIT.fullmatch(lines[0]) is None:
-        return None
-    try:
-        time = float(lines[2])
-    except ValueError:
-        return None
-    return _Note(lines[0], lines[1], time) if math.isfinite(time) else None
