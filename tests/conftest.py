@@ -7,6 +7,8 @@ import pytest
 from huggingface_hub import constants
 from hypothesis import HealthCheck, settings
 
+from embaudit.testing.repositories import bert_tensors, flat, save_safetensors, save_torch
+
 # Machines are shared and noisy, so no example has a time limit; and a gate does not roll dice.
 settings.register_profile(
     "embaudit", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
@@ -59,3 +61,12 @@ def _isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A small model as safetensors, and as a flat `.bin` that some loaders misread: TEI 1.5.0 for one."""
+    folder, tensors = tmp_path_factory.mktemp("weights"), bert_tensors()
+    save_safetensors(tensors, folder / "model.safetensors")
+    save_torch(flat(tensors), folder / "pytorch_model.bin")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

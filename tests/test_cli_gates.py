@@ -15,22 +15,9 @@ from embaudit.cli import FINDINGS, NOT_AUDITED, PASSED, USAGE, cli
 from embaudit.testing.loopback_hub import LoopbackHub
 from embaudit.testing.repositories import (
     bert_settings,
-    bert_tensors,
-    flat,
-    save_safetensors,
-    save_torch,
 )
 
 LOADER = "sentence-transformers==6.2.0"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The same small model as safetensors, and as a `.bin` that some loaders misread."""
-    folder = tmp_path_factory.mktemp("weights")
-    save_safetensors(bert_tensors(), folder / "model.safetensors")
-    save_torch(flat(bert_tensors()), folder / "pytorch_model.bin")
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture

@@ -16,11 +16,7 @@ from embaudit.model.findings import Finding, Severity
 from embaudit.sources import MemorySource, open_snapshot
 from embaudit.testing.repositories import (
     bert_settings,
-    bert_tensors,
     cache_commit,
-    flat,
-    save_safetensors,
-    save_torch,
 )
 
 REPO = "org/name"
@@ -66,16 +62,6 @@ def clone(tmp_path: Path) -> Clone:
     made.folder.mkdir()
     made.git("init", "-q", "-b", "main")
     return made
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The same small model as a flat `.bin`, which TEI 1.5.0 misreads, and as safetensors."""
-    folder = tmp_path_factory.mktemp("weights")
-    tensors = bert_tensors()
-    save_torch(flat(tensors), folder / "pytorch_model.bin")
-    save_safetensors(tensors, folder / "model.safetensors")
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @attrs.frozen

@@ -13,11 +13,7 @@ from embaudit.model.findings import Severity
 from embaudit.testing.loopback_hub import LoopbackHub, Repository
 from embaudit.testing.repositories import (
     bert_settings,
-    bert_tensors,
     cache_commit,
-    flat,
-    save_safetensors,
-    save_torch,
 )
 
 REPO, TEI = "org/name", "tei==1.5.0"
@@ -39,16 +35,6 @@ class World:
         """The snapshot folder of the old commit, which the cache takes for `main`."""
         cache = Path(constants.HF_HUB_CACHE)
         return cache_commit(cache, repo_id, self.old, self.files, ref="main")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The same small model as a flat `.bin`, which TEI 1.5.0 misreads, and as safetensors."""
-    folder = tmp_path_factory.mktemp("weights")
-    tensors = bert_tensors()
-    save_torch(flat(tensors), folder / "pytorch_model.bin")
-    save_safetensors(tensors, folder / "model.safetensors")
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture

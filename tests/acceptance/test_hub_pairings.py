@@ -21,9 +21,7 @@ from embaudit.testing.repositories import (
     bert_settings,
     bert_tensors,
     cache_commit,
-    flat,
     save_safetensors,
-    save_torch,
 )
 
 pytestmark = pytest.mark.exhaustive
@@ -36,14 +34,11 @@ TEI = "tei==1.5.0"
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A small model as a flat `.bin`, which TEI 1.5.0 misreads, as safetensors, and other values."""
-    folder = tmp_path_factory.mktemp("weights")
-    tensors = bert_tensors()
-    save_torch(flat(tensors), folder / "pytorch_model.bin")
-    save_safetensors(tensors, folder / "model.safetensors")
-    save_safetensors(bert_tensors(seed=1), folder / "other.safetensors")
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def weights(weights: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Those of all tests, and other values."""
+    other = tmp_path_factory.mktemp("weights") / "other.safetensors"
+    save_safetensors(bert_tensors(seed=1), other)
+    return {**weights, other.name: other.read_bytes()}
 
 
 @pytest.fixture(scope="module")

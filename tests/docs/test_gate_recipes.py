@@ -1,6 +1,5 @@
 """The recipes that put a gate in front of something: each is taken from its page, and run."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -15,15 +14,9 @@ import yaml
 from embaudit.testing.loopback_hub import LoopbackHub
 from embaudit.testing.repositories import (
     bert_settings,
-    bert_tensors,
-    flat,
-    save_safetensors,
-    save_torch,
 )
 
 PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "gate-a-pipeline.md").read_text(encoding="utf-8")
-ROOT = Path(__file__).parents[2]
-SHIM = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m embaudit "$@"\n'
 SECONDS = 120
 """Far more than anything here takes; a test that hangs is ended."""
 
@@ -35,15 +28,6 @@ def recipe(heading: str, language: str) -> str:
     block = re.search(rf"^```{language}\n(.*?)^```", below.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
     assert block, (heading, language)
     return block[1]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The same small model as safetensors, and as a `.bin` that some loaders misread."""
-    folder = tmp_path_factory.mktemp("weights")
-    save_safetensors(bert_tensors(), folder / "model.safetensors")
-    save_torch(flat(bert_tensors()), folder / "pytorch_model.bin")
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @attrs.frozen
@@ -70,28 +54,18 @@ class Place:
 
 
 @pytest.fixture
-def place(weights: dict[str, bytes], tmp_path: Path) -> Iterator[Place]:
-    """The hub, and an environment in which `embaudit` is a command and `pip` has nothing to do."""
-    programs, folder = tmp_path / "programs", tmp_path / "work"
-    programs.mkdir()
+def place(
+    weights: dict[str, bytes], shell_environment: Callable[[LoopbackHub], dict[str, str]], tmp_path: Path
+) -> Iterator[Place]:
+    """The hub, and a shell that reads from it."""
+    folder = tmp_path / "work"
     folder.mkdir()
-    for name, script in (("embaudit", SHIM), ("pip", "#!/bin/sh\nexit 0\n")):
-        (programs / name).write_text(script)
-        (programs / name).chmod(0o755)
     with LoopbackHub() as hub:
         repository = hub.create("org/name")
         bad = repository.commit(bert_settings() | {"pytorch_model.bin": weights["pytorch_model.bin"]})
         safe = {"pytorch_model.bin": None, "model.safetensors": weights["model.safetensors"]}
         good = repository.commit(safe)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-        environment = {
-            **inherited,
-            **hub.environment(tmp_path / "home"),
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-        }
-        yield Place(hub, good, bad, folder, environment)
+        yield Place(hub, good, bad, folder, shell_environment(hub))
 
 
 def in_shell(place: Place, commit: str) -> int:

@@ -1,11 +1,8 @@
 """The recipes that look upstream on a schedule: each is taken from its page, and run."""
 
-import os
 import re
-import shlex
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -18,7 +15,6 @@ from embaudit.testing.repositories import bert_settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "howto" / "watch-for-drift.md").read_text(encoding="utf-8")
-SHIM = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m embaudit "$@"\n'
 SECONDS = 120
 """Far more than anything here takes; a test that hangs is ended."""
 
@@ -51,28 +47,15 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """An environment in which `embaudit` is a command and `pip` has nothing to do."""
-    programs, models = tmp_path / "programs", tmp_path / "models"
-    programs.mkdir()
+def place(shell_environment: Callable[[LoopbackHub], dict[str, str]], tmp_path: Path) -> Iterator[Place]:
+    """The hub, and a shell that reads from it."""
+    models = tmp_path / "models"
     models.mkdir()
-    for name, script in (("embaudit", SHIM), ("pip", "#!/bin/sh\nexit 0\n")):
-        (programs / name).write_text(script)
-        (programs / name).chmod(0o755)
     with LoopbackHub() as hub, hub.in_process():
         repository = hub.create("org/name")
         repository.commit(bert_settings())
         embaudit.save_lock(embaudit.lock("org/name", depth="headers"), models / "embaudit.lock")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-        environment = {
-            **inherited,
-            **hub.environment(tmp_path / "cache-home"),
-            "HOME": str(tmp_path),
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-        }
-        yield Place(repository, tmp_path, environment)
+        yield Place(repository, tmp_path, shell_environment(hub))
 
 
 def test_the_cron_job_is_silent_until_something_matters(place: Place) -> None:
